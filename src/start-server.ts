@@ -69,6 +69,7 @@ import { consentPageRoutes } from "./pages/consents/routes.ts";
 import { devicePageRoutes } from "./pages/device/routes.ts";
 import { errorPage } from "./pages/error-page.ts";
 import { formPage } from "./pages/form-page.ts";
+import { homeRoutes } from "./pages/home/routes.ts";
 import { loginRoutes } from "./pages/login/routes.ts";
 import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
@@ -253,6 +254,7 @@ async function mount(
   consentPageRoutes(app, oauth);
   devicePageRoutes(app, oauth);
   logoutRoutes(app, oauth);
+  homeRoutes(app, config.public_url);
   app.errorPage = errorPage(directory);
   discoveryRoutes(app, { directory, tokens, languages });
   const endLogins: EndLogins = (tx, person) => endLoginsOf(tx, directory, person);

@@ -26,7 +26,7 @@ export function errorPage(directory: Directory) {
       ? await lookUpAccount(directory, request.account_id).catch(() => undefined)
       : undefined;
     const texts = textsFor([...acceptedLanguages(request.headers["accept-language"]), account?.settings.locale]);
-    const body = html`${explain(refusal, texts)}
+    const body = html`${request.is404 ? html`<p>${texts.refused.no_such_address}</p>` : explain(refusal, texts)}
 <p class="quiet">${texts.reference}: ${String(request.id)}</p>`;
     sendPage(reply, { account, texts, title: texts.error, body, status });
   };

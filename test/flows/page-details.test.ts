@@ -203,13 +203,13 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
   });
 
   it("answers a browser at a wrong address, in its language, and a program as ever", async () => {
-    for (const path of ["/", "/v1/accounts", `/v1/accounts/${tenant.account_id}/device/`]) {
+    for (const path of ["/nothing", "/v1/accounts", `/v1/accounts/${tenant.account_id}/device/`]) {
       for (const language of languages) {
         const surfer = openSurfer(latchkey, { "accept-language": language });
         const shown = await surfer.visit(`${latchkey.url}${path}`);
         const { headers } = shown;
         expect([shown.status, headingOf(shown)], path).toEqual([404, textsFor([language]).error]);
-        expect(shown.html).toContain(textsFor([language]).refused.not_found);
+        expect(shown.html).toContain(textsFor([language]).refused.no_such_address);
         expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
         expect(headers.get("access-control-allow-origin"), "no page can be read elsewhere").toBeNull();
       }

@@ -79,6 +79,13 @@ export const da: Texts = {
     empty: "Der er ingen besked.",
     no_client: "Ingen klient i denne konto logger kontobrugere ind. Opret en:",
   },
+  home: {
+    intro:
+      "Denne server logger folk ind i andre applikationer. Vil du logge ind, så gå til applikationen: den sender dig hertil, når der er brug for det.",
+    builders: "Til dig, der driver serveren eller bygger en applikation:",
+    docs: "Beskrivelse af grænsefladen",
+    ready: "Serverens tilstand",
+  },
   signed_out: "Du er logget ud",
   signed_out_intro: "Du kan lukke denne side.",
   sign_out: "Log ud?",
@@ -88,6 +95,7 @@ export const da: Texts = {
   stayed: "Du er stadig logget ind",
   error: "Det lykkedes ikke",
   refused: {
+    no_such_address: "Der er ikke noget på denne adresse. Tjek, at den er fuldstændig.",
     not_found:
       "Her er ikke noget, eller ikke længere. Var du ved at logge ind, er det login udløbet eller begyndt i en anden browser: gå tilbage til applikationen, og begynd forfra.",
     access_denied: "Det er ikke tilladt her. Gå tilbage til, hvor du kom fra, og begynd forfra.",

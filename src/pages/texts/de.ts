@@ -81,6 +81,13 @@ export const de: Texts = {
     empty: "Es gibt keine Nachricht.",
     no_client: "Kein Client dieses Kontos meldet Kontobenutzer an. Legen Sie einen an:",
   },
+  home: {
+    intro:
+      "Dieser Server meldet Menschen bei anderen Anwendungen an. Wenn Sie sich anmelden wollen, gehen Sie zur Anwendung: Sie schickt Sie hierher, wenn es nötig ist.",
+    builders: "Wenn Sie diesen Server betreiben oder eine Anwendung bauen:",
+    docs: "Beschreibung der Schnittstelle",
+    ready: "Zustand des Servers",
+  },
   signed_out: "Sie sind abgemeldet",
   signed_out_intro: "Sie können diese Seite schließen.",
   sign_out: "Abmelden?",
@@ -90,6 +97,7 @@ export const de: Texts = {
   stayed: "Sie sind weiterhin angemeldet",
   error: "Das hat nicht geklappt",
   refused: {
+    no_such_address: "Unter dieser Adresse ist nichts. Prüfen Sie, ob sie vollständig ist.",
     not_found:
       "Hier ist nichts, oder nichts mehr. Wenn Sie sich gerade anmelden wollten, ist die Anmeldung abgelaufen oder wurde in einem anderen Browser begonnen: Gehen Sie zurück zur Anwendung und beginnen Sie von vorn.",
     access_denied: "Das ist hier nicht erlaubt. Gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie von vorn.",

@@ -80,6 +80,13 @@ export const en: Texts = {
     empty: "There is no message.",
     no_client: "No client of this account logs account users in. Create one:",
   },
+  home: {
+    intro:
+      "This server logs people in to other applications. If you want to log in, go to the application: it sends you here when it needs to.",
+    builders: "If you run this server, or build an application:",
+    docs: "Description of the interface",
+    ready: "State of this server",
+  },
   signed_out: "You are logged out",
   signed_out_intro: "You can close this page.",
   sign_out: "Log out?",
@@ -89,6 +96,7 @@ export const en: Texts = {
   stayed: "You are still logged in",
   error: "This did not work",
   refused: {
+    no_such_address: "There is nothing at this address. Check that it is complete.",
     not_found:
       "There is nothing here, or not any more. If you were logging in, that login has expired or was begun in another browser: go back to the application and begin again.",
     access_denied: "This is not allowed here. Go back to where you came from, and begin again.",

@@ -80,6 +80,13 @@ export const nb: Texts = {
     empty: "Det er ingen melding.",
     no_client: "Ingen klient i denne kontoen logger inn kontobrukere. Opprett en:",
   },
+  home: {
+    intro:
+      "Denne serveren logger folk inn i andre applikasjoner. Vil du logge inn, så gå til applikasjonen: den sender deg hit når det trengs.",
+    builders: "For deg som driver serveren eller bygger en applikasjon:",
+    docs: "Beskrivelse av grensesnittet",
+    ready: "Serverens tilstand",
+  },
   signed_out: "Du er logget ut",
   signed_out_intro: "Du kan lukke denne siden.",
   sign_out: "Logge ut?",
@@ -89,6 +96,7 @@ export const nb: Texts = {
   stayed: "Du er fortsatt logget inn",
   error: "Dette gikk ikke",
   refused: {
+    no_such_address: "Det er ingenting på denne adressen. Sjekk at den er fullstendig.",
     not_found:
       "Her er det ingenting, eller ikke lenger. Holdt du på å logge inn, er innloggingen utløpt eller begynt i en annen nettleser: gå tilbake til applikasjonen og begynn på nytt.",
     access_denied: "Dette er ikke tillatt her. Gå tilbake dit du kom fra, og begynn på nytt.",

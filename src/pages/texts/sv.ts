@@ -80,6 +80,13 @@ export const sv: Texts = {
     empty: "Det finns inget meddelande.",
     no_client: "Ingen klient i det här kontot loggar in kontoanvändare. Skapa en:",
   },
+  home: {
+    intro:
+      "Den här servern loggar in människor i andra applikationer. Vill du logga in, gå till applikationen: den skickar dig hit när det behövs.",
+    builders: "För dig som driver servern eller bygger en applikation:",
+    docs: "Beskrivning av gränssnittet",
+    ready: "Serverns tillstånd",
+  },
   signed_out: "Du är utloggad",
   signed_out_intro: "Du kan stänga den här sidan.",
   sign_out: "Logga ut?",
@@ -89,6 +96,7 @@ export const sv: Texts = {
   stayed: "Du är fortfarande inloggad",
   error: "Det gick inte",
   refused: {
+    no_such_address: "Det finns inget på den här adressen. Kontrollera att den är fullständig.",
     not_found:
       "Här finns inget, eller inte längre. Om du höll på att logga in har inloggningen gått ut eller påbörjats i en annan webbläsare: gå tillbaka till applikationen och börja om.",
     access_denied: "Det är inte tillåtet här. Gå tillbaka dit du kom ifrån och börja om.",

@@ -86,6 +86,8 @@ export interface Texts {
     /** Before a command that creates one. */
     readonly no_client: string;
   };
+  /** The page at the server's own address; `builders` stands before two links. */
+  readonly home: Readonly<Record<"intro" | "builders" | "docs" | "ready", string>>;
   readonly signed_out: string;
   readonly signed_out_intro: string;
   readonly sign_out: string;
@@ -95,8 +97,8 @@ export interface Texts {
   readonly stay: string;
   readonly stayed: string;
   readonly error: string;
-  /** Of whole pages, by code; `other` stands above the sentence for developers. */
-  readonly refused: Readonly<Record<"not_found" | "access_denied" | "other", string>>;
+  /** Of whole pages, by code; `no_such_address` where no route is, `other` above the sentence for developers. */
+  readonly refused: Readonly<Record<"no_such_address" | "not_found" | "access_denied" | "other", string>>;
   readonly reference: string;
   readonly terms: string;
   readonly privacy: string;
