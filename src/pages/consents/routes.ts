@@ -16,6 +16,7 @@ import { nextTurn } from "../../storage/pages.ts";
 import { html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { labelsOf, personOf } from "../person-labels.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { scopeList } from "../scope-list.ts";
 
@@ -45,6 +46,8 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
       const { account_id } = request;
       const { account, texts } = await readerOf(directory, request);
       const sessions = await sessionsOf(request);
+      const people = await Promise.all(sessions.map((session) => personOf(directory, session)));
+      const labels = labelsOf({ texts }, people);
       const rows: Awaited<ReturnType<typeof consentsOf>> = [];
       let left = TOLD;
       for (const session of sessions) {
@@ -59,10 +62,10 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
           { session, consent: { client, audience, scope } },
           index,
         ) => html`<div class="who"><div><span id="client-${index}">${nameOf(client)}</span>
-${scopeList(texts, { audience, scope })}</div>
+${sessions.length > 1 && html`<p class="quiet" id="person-${index}">${labels[sessions.indexOf(session)]}</p>`}${scopeList(texts, { audience, scope })}</div>
 <form method="post" action="${addressOf(account_id)}">
 <input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">
-<button class="link" id="withdraw-${index}" aria-labelledby="withdraw-${index} client-${index}">${texts.withdraw}</button></form></div>`,
+<button class="link" id="withdraw-${index}" aria-labelledby="withdraw-${index} client-${index}${sessions.length > 1 && ` person-${index}`}">${texts.withdraw}</button></form></div>`,
       )}
 ${rows.length === 0 && html`<p>${sessions.length === 0 ? texts.nobody_logged_in : texts.no_consents}</p>`}`;
       return sendPage(reply, { account, texts, title: texts.consents, body });

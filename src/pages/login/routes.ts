@@ -4,9 +4,7 @@ import { requestedLanguage } from "../../authentication/messages/requested-langu
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import type { Session } from "../../authentication/sessions/session.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { lookUpUser } from "../../directory/users/find-user.ts";
 import { unlessRefused } from "../../errors.ts";
 import { acceptedLanguages } from "../../http/accepted-languages.ts";
 import { factsOf } from "../../http/facts.ts";
@@ -25,6 +23,7 @@ import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
 import { formPage } from "../form-page.ts";
 import { PageParams, page_route, sendPage } from "../page.ts";
+import { personOf } from "../person-labels.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
@@ -36,7 +35,6 @@ import {
   consentView,
   factorView,
   identifyView,
-  type KnownPerson,
   LONGEST_IDENTIFIER,
   type View,
 } from "./views.ts";
@@ -135,15 +133,11 @@ async function viewOf(
   const { directory } = oauth;
   const { account_id } = account;
   const context = { texts, request, client };
-  const personOf = async (session: Session): Promise<KnownPerson> => ({
-    session,
-    user: await lookUpUser(directory, account_id, session.user_id),
-  });
   switch (next.step) {
     case "choose":
-      return chooseView(context, await Promise.all(next.sessions.map(personOf)));
+      return chooseView(context, await Promise.all(next.sessions.map((one) => personOf(directory, one))));
     case "consent":
-      return consentView(context, await personOf(next.session));
+      return consentView(context, await personOf(directory, next.session));
     default: {
       const { mfa_token, login_session_id } = request.progress;
       const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);

@@ -1,14 +1,10 @@
-import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { callbackHost } from "../../directory/clients/home.ts";
-import type { User } from "../../directory/users/user.ts";
-import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { shownHome } from "../../oauth/browser/needs-consent.ts";
-import { hostOfProvider } from "../../oauth/browser/upstream.ts";
-import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
+import { type KnownPerson, labelOf, labelsOf } from "../person-labels.ts";
 import { placeOf } from "../place-of.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
@@ -187,37 +183,18 @@ ${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)
   };
 }
 
-export interface KnownPerson {
-  readonly session: Session;
-  readonly user: User | undefined;
-}
-
-function labelOf({ texts }: Context, { session: { provider }, user }: KnownPerson): string {
-  const named = user?.email ?? user?.phone_number ?? (oneLine(user?.name ?? "") || undefined);
-  return (
-    named ?? (provider === null ? texts.somebody : texts.somebody_at(hostOfProvider({ oidc: { authority: provider } })))
-  );
-}
-
 export function chooseView(context: Context, people: readonly KnownPerson[]): View {
   const { texts } = context;
-  const labels = people.map((person) => labelOf(context, person));
-  /** Those who are called alike are told apart by the time of their login. */
-  const since = (label: string, { auth_time }: Session) => {
-    if (labels.filter((one) => one === label).length === 1) return undefined;
-    const at = instant(auth_time);
-    return html`, ${texts.logged_in} <time datetime="${at}">${at.slice(0, 19).replace("T", " ")} UTC</time>`;
-  };
+  const labels = labelsOf(context, people);
   return {
     title: texts.choose,
-    body: html`${people.map((person) => {
-      const label = labelOf(context, person);
-      return form(
+    body: html`${people.map(({ session }, index) =>
+      form(
         context,
         "choose",
-        html`<input type="hidden" name="session" value="${person.session.id}"><button class="other">${label}${since(label, person.session)}</button>`,
-      );
-    })}
+        html`<input type="hidden" name="session" value="${session.id}"><button class="other">${labels[index]}</button>`,
+      ),
+    )}
 ${form(context, "another", html`<button class="link">${texts.another}</button>`)}`,
   };
 }
