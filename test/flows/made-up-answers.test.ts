@@ -13,7 +13,7 @@ import { openSurfer, type Surfer } from "../support/surfer.ts";
 
 const ATTEMPTS = 30;
 const LIMIT = 20;
-const TOO_MANY = "Too many requests. Wait a little";
+const TOO_MANY = "Too many requests. Try again in";
 
 describeOnBothEngines("answers that somebody makes up", (engine) => {
   let latchkey: Latchkey;

@@ -77,6 +77,8 @@ export interface Progress {
   readonly another?: boolean;
   /** What the page has to say about the last step. */
   readonly problem?: string;
+  /** When it is over, where it passes. */
+  readonly retry_at?: Instant;
 }
 
 export interface AuthorizationRequest {

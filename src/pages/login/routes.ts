@@ -29,15 +29,7 @@ import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
 import { keepProblem } from "./keep-problem.ts";
-import {
-  chooseView,
-  codeView,
-  consentView,
-  factorView,
-  identifyView,
-  LONGEST_IDENTIFIER,
-  type View,
-} from "./views.ts";
+import { chooseView, codeView, consentView, factorView, identifyView, LONGEST_IDENTIFIER, type View } from "./views.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 const LoginQuery = Type.Object({ request: text(64) });
@@ -132,7 +124,9 @@ async function viewOf(
 ): Promise<View> {
   const { directory } = oauth;
   const { account_id } = account;
-  const context = { texts, request, client };
+  const { retry_at } = request.progress;
+  const wait = retry_at === undefined ? undefined : (Date.parse(retry_at) - directory.storage.now()) / 1000;
+  const context = { texts, request, client, wait };
   switch (next.step) {
     case "choose":
       return chooseView(context, await Promise.all(next.sessions.map((one) => personOf(directory, one))));

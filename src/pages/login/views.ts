@@ -6,6 +6,7 @@ import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
 import { type KnownPerson, labelOf, labelsOf } from "../person-labels.ts";
 import { placeOf } from "../place-of.ts";
+import { sayProblem } from "../say-problem.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
@@ -21,17 +22,21 @@ interface Context {
   readonly texts: Texts;
   readonly request: AuthorizationRequest;
   readonly client: Client;
+  /** Seconds until what went wrong is over. */
+  readonly wait?: number | undefined;
 }
 
 /** What went wrong, in the words of the page; `meaning` is what a code means there. */
 function problemOf(
-  { texts, request }: Context,
+  { texts, request, wait }: Context,
   meaning: Readonly<Record<string, Problem>> = {},
   problem = request.progress.problem,
+  more: string | false = false,
 ): Html | undefined {
   if (problem === undefined) return undefined;
-  const said = texts.problems[meaning[problem] ?? (problem as Problem)] ?? texts.problems.failed;
-  return html`<p class="problem" role="alert" id="problem">${said}</p>`;
+  const meant = meaning[problem] ?? (problem as Problem);
+  const said = sayProblem(texts, meant in texts.problems ? meant : "failed", wait);
+  return html`<p class="problem" role="alert" id="problem">${said}${more && ` ${more}`}</p>`;
 }
 
 /** A message too many is no fault of the code. */
@@ -132,7 +137,7 @@ export function codeView(context: Context): View {
   return {
     title: texts.enter_code,
     body: html`<p>${said(identifier)}</p>
-${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context)}
+${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context, {}, problem, problem === "too_many_requests" && texts.code_still_good)}
 ${form(
   context,
   "code",

@@ -93,6 +93,8 @@ export const da: Texts = {
   sign_out_intro: (client) => `${client} beder om at logge dig ud af denne browser.`,
   stay: "Forbliv logget ind",
   stayed: "Du er stadig logget ind",
+  try_again: (time) => (time === undefined ? "Vent lidt, og prøv igen." : `Prøv igen om ${time}.`),
+  code_still_good: "Kom der en kode tidligere, kan du stadig indtaste den.",
   error: "Det lykkedes ikke",
   refused: {
     no_such_address: "Der er ikke noget på denne adresse. Tjek, at den er fuldstændig.",
@@ -114,8 +116,8 @@ export const da: Texts = {
     verification_code_expired: "Koden er udløbet. Bed om en ny.",
     too_many_attempts:
       "For mange forkerte koder. Brug den længere kode, hvis vi lige har sendt en, eller bed om en ny.",
-    too_many_wrong_codes: "For mange forkerte koder. Vent lidt.",
-    too_many_requests: "For mange forespørgsler. Vent lidt, og prøv igen.",
+    too_many_wrong_codes: "For mange forkerte koder.",
+    too_many_requests: "For mange forespørgsler.",
     invalid_grant: "Koden er forkert eller er brugt. Prøv igen.",
     access_denied: "Du kan ikke logge ind her.",
     login_changed: "Det er et andet login i denne browser nu. Se, hvem der er logget ind, før du tillader dette.",

@@ -95,6 +95,11 @@ export const de: Texts = {
   sign_out_intro: (client) => `${client} bittet darum, Sie in diesem Browser abzumelden.`,
   stay: "Angemeldet bleiben",
   stayed: "Sie sind weiterhin angemeldet",
+  try_again: (time) =>
+    time === undefined
+      ? "Warten Sie eine Weile, und versuchen Sie es noch einmal."
+      : `Versuchen Sie es in ${time} noch einmal.`,
+  code_still_good: "Ist vorher ein Code gekommen, können Sie ihn noch eingeben.",
   error: "Das hat nicht geklappt",
   refused: {
     no_such_address: "Unter dieser Adresse ist nichts. Prüfen Sie, ob sie vollständig ist.",
@@ -116,8 +121,8 @@ export const de: Texts = {
     verification_code_expired: "Der Code ist abgelaufen. Lassen Sie sich einen neuen senden.",
     too_many_attempts:
       "Zu viele falsche Codes. Nehmen Sie den längeren, falls wir Ihnen gerade einen gesendet haben, oder lassen Sie sich einen neuen senden.",
-    too_many_wrong_codes: "Zu viele falsche Codes. Warten Sie eine Weile.",
-    too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
+    too_many_wrong_codes: "Zu viele falsche Codes.",
+    too_many_requests: "Zu viele Anfragen.",
     invalid_grant: "Der Code ist falsch oder wurde schon benutzt. Versuchen Sie es noch einmal.",
     access_denied: "Sie können sich hier nicht anmelden.",
     login_changed:

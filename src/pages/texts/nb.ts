@@ -94,6 +94,8 @@ export const nb: Texts = {
   sign_out_intro: (client) => `${client} ber om å logge deg ut av denne nettleseren.`,
   stay: "Forbli innlogget",
   stayed: "Du er fortsatt logget inn",
+  try_again: (time) => (time === undefined ? "Vent en stund, og prøv igjen." : `Prøv igjen om ${time}.`),
+  code_still_good: "Kom det en kode tidligere, kan du fortsatt skrive den inn.",
   error: "Dette gikk ikke",
   refused: {
     no_such_address: "Det er ingenting på denne adressen. Sjekk at den er fullstendig.",
@@ -115,8 +117,8 @@ export const nb: Texts = {
     verification_code_expired: "Koden er utløpt. Be om en ny.",
     too_many_attempts:
       "For mange feil koder. Bruk den lengre koden hvis vi nettopp har sendt deg en, eller be om en ny.",
-    too_many_wrong_codes: "For mange feil koder. Vent en stund.",
-    too_many_requests: "For mange forespørsler. Vent litt, og prøv igjen.",
+    too_many_wrong_codes: "For mange feil koder.",
+    too_many_requests: "For mange forespørsler.",
     invalid_grant: "Koden er feil eller brukt før. Prøv igjen.",
     access_denied: "Du kan ikke logge inn her.",
     login_changed:

@@ -94,6 +94,8 @@ export const sv: Texts = {
   sign_out_intro: (client) => `${client} ber att få logga ut dig från den här webbläsaren.`,
   stay: "Förbli inloggad",
   stayed: "Du är fortfarande inloggad",
+  try_again: (time) => (time === undefined ? "Vänta en stund och försök igen." : `Försök igen om ${time}.`),
+  code_still_good: "Om en kod kom tidigare kan du fortfarande ange den.",
   error: "Det gick inte",
   refused: {
     no_such_address: "Det finns inget på den här adressen. Kontrollera att den är fullständig.",
@@ -115,8 +117,8 @@ export const sv: Texts = {
     verification_code_expired: "Koden har gått ut. Be om en ny.",
     too_many_attempts:
       "För många felaktiga koder. Använd den längre koden om vi just har skickat en, eller be om en ny.",
-    too_many_wrong_codes: "För många felaktiga koder. Vänta en stund.",
-    too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
+    too_many_wrong_codes: "För många felaktiga koder.",
+    too_many_requests: "För många förfrågningar.",
     invalid_grant: "Koden är fel eller har använts. Försök igen.",
     access_denied: "Du kan inte logga in här.",
     login_changed:

@@ -96,6 +96,10 @@ export interface Texts {
   /** On the button that says no. */
   readonly stay: string;
   readonly stayed: string;
+  /** After too much of something; the time, where it is known, is in words of the same language. */
+  readonly try_again: (time: string | undefined) => string;
+  /** … of asking for codes. */
+  readonly code_still_good: string;
   readonly error: string;
   /** Of whole pages, by code; `no_such_address` where no route is, `other` above the sentence for developers. */
   readonly refused: Readonly<Record<"no_such_address" | "not_found" | "access_denied" | "other", string>>;
