@@ -116,10 +116,16 @@ describeOnBothEngines("pages", (engine) => {
   });
 
   it("keep an address that was mistyped, to be mended", async () => {
-    const surfer = open();
-    const asked = await begin(surfer, "typo@exmaple.com");
-    expect(asked.html).toContain(en.another_identifier.either);
-    expect(typedIn(await surfer.act(asked, "restart"))).toBe("typo@exmaple.com");
+    const to = { email: en.another_email, sms: en.another_phone, either: en.another_identifier };
+    for (const [which, said] of Object.entries(to)) {
+      const connections = which === "either" ? undefined : [which as "email" | "sms"];
+      const { client_id } = await addClient(latchkey, tenant.account_id, connections ? { connections } : {});
+      const typed = which === "sms" ? "+4740000001" : "typo@exmaple.com";
+      const surfer = open();
+      const asked = await begin(surfer, typed, { client_id });
+      expect(asked.html).toContain(`>${said}<`);
+      expect(typedIn(await surfer.act(asked, "restart"))).toBe(typed);
+    }
   });
 
   it("ask nobody what a client may see who cannot log in as it needs", async () => {

@@ -65,8 +65,9 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "choose":
       return void (await choose(oauth, acting, given.session));
     case "another":
-    case "restart":
       return void (await saveProgress(oauth, request, { another: true }));
+    case "restart":
+      return void (await restart(oauth, acting));
     case "allow":
       return void (await allow(oauth, acting, given.session));
     case "deny":
@@ -155,6 +156,12 @@ async function resend(oauth: Oauth, acting: Acting): Promise<void> {
   if (goes_on && soon && problem === undefined)
     return noteProgress(oauth, request, { ...request.progress, again: true });
   await identify(oauth, acting, identifier, { again: true, ...(goes_on ? { login_session_id } : {}) });
+}
+
+/** What they typed stands in the field again: a letter may be wrong in it. */
+async function restart(oauth: Oauth, { opened: { request } }: Acting): Promise<void> {
+  const { identifier } = request.progress;
+  await saveProgress(oauth, request, { another: true, ...(identifier === undefined ? {} : { identifier }) });
 }
 
 async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {

@@ -59,11 +59,11 @@ ${content}
 const cancel = (context: Context) =>
   form(context, "cancel", html`<button class="other">${context.texts.cancel}</button>`);
 
-/** What the field for an address or number is called, and what is said of a wrong one. */
+/** What the field for an address or number is called, what is said of a wrong one, and what leads back to it. */
 const identifiers = {
-  either: { label: "identifier", wrong: "invalid_identifier", keyboard: "email" },
-  email: { label: "identifier_email", wrong: "invalid_email", keyboard: "email" },
-  sms: { label: "identifier_phone", wrong: "invalid_phone", keyboard: "tel" },
+  either: { label: "identifier", wrong: "invalid_identifier", another: "another_identifier", keyboard: "email" },
+  email: { label: "identifier_email", wrong: "invalid_email", another: "another_email", keyboard: "email" },
+  sms: { label: "identifier_phone", wrong: "invalid_phone", another: "another_phone", keyboard: "tel" },
 } as const;
 
 /** What is said where the client sends no codes: none is offered in place of another login. */
@@ -131,6 +131,7 @@ function identifierForm(context: Context, { label, keyboard }: (typeof identifie
 export function codeView(context: Context): View {
   const { texts, request, client } = context;
   const { identifier = "", connection, again, problem } = request.progress;
+  const { another } = identifierOf(client) ?? identifiers.either;
   const notice = again && problem === undefined;
   // Mail goes to everybody who may sign up; an SMS not to every country, nor to a number that several people have.
   const said = client.settings.signup && connection === "email" ? texts.code_coming : texts.code_sent;
@@ -146,7 +147,7 @@ ${form(
 <button class="main">${texts.go_on}</button>`,
 )}
 ${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}
-${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
+${form(context, "restart", html`<button class="link">${texts[another]}</button>`)}`,
   };
 }
 

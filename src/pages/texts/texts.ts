@@ -23,6 +23,10 @@ export interface Texts {
   /** Whether or not a message went out. */
   readonly resent: string;
   readonly not_you: string;
+  /** Back to the field, where what was typed stands to be mended; where the client sends codes to one of the two alone. */
+  readonly another_identifier: string;
+  readonly another_email: string;
+  readonly another_phone: string;
   readonly second_factor: string;
   readonly second_factor_intro: string;
   /** What the field is for. */
