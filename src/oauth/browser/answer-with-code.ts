@@ -59,7 +59,7 @@ const reachedBy = ({ amr }: Session): readonly string[] =>
   acr_values.slice(0, amr.includes("mfa") ? undefined : 1).toReversed();
 
 /** Pure. @throws RedirectedRefusal where a class that is essential was not reached. */
-function checkClass(parameters: AuthorizationParameters, session: Session): void {
+export function checkClass(parameters: AuthorizationParameters, session: Session): void {
   const { essential_acr } = parameters;
   const reached = reachedBy(session);
   if (essential_acr === undefined || essential_acr.some((one) => reached.includes(one))) return;

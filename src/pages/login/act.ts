@@ -12,6 +12,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { hostedLogin, pageHost } from "../../directory/grants/audience.ts";
 import type { RequestFacts } from "../../http/facts.ts";
+import { checkClass } from "../../oauth/browser/answer-with-code.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
 import { agreementTo } from "../../oauth/browser/needs-consent.ts";
@@ -230,6 +231,7 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | 
   if (next.step !== "consent") return;
   const { user_id, id: session_id } = next.session;
   if (session_id !== shown) return noteProgress(oauth, request, { ...progress, problem: "login_changed" });
+  checkClass(request.parameters, next.session);
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
   await recordConsent(oauth.directory, agreement);
   const { fresh } = progress;

@@ -10,7 +10,7 @@ import { acceptedLanguages } from "../../http/accepted-languages.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
-import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
+import { answerWithCode, checkClass } from "../../oauth/browser/answer-with-code.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { checkCallback, checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
@@ -74,6 +74,8 @@ export function loginRoutes(app: App, oauth: Oauth): void {
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session), postAnswer);
         checkSilent(opened.request, next);
         checkHinted(opened.request, resumed);
+        // Nobody is asked what a client may see that will not let them in.
+        if ("session" in next) checkClass(opened.request.parameters, next.session);
         const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
         return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
