@@ -73,6 +73,20 @@ describeOnBothEngines("pages", (engine) => {
     expect(gone.html).toContain(en.refused.not_found);
   });
 
+  it.each([
+    ["en", "cookies"],
+    ["nb", "informasjonskapsler"],
+    ["sv", "kakor"],
+    ["da", "cookies"],
+    ["de", "Cookies"],
+  ])("name cookies where a login is not found, which is so without them as well (%s)", async (language, cookies) => {
+    const surfer = open({ "accept-language": language });
+    const page = await surfer.visit(standard.address());
+    surfer.jar.clear();
+    const { status, html } = await surfer.act(page, "identify", { identifier: "ada@example.com" });
+    expect([status, html.includes(cookies)]).toEqual([404, true]);
+  });
+
   it("name whose agreement it is, where several people are logged in", async () => {
     const surfer = open();
     const people = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];

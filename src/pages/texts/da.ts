@@ -102,7 +102,7 @@ export const da: Texts = {
   refused: {
     no_such_address: "Der er ikke noget på denne adresse. Tjek, at den er fuldstændig.",
     not_found:
-      "Her er ikke noget, eller ikke længere. Var du ved at logge ind, er det login udløbet eller begyndt i en anden browser: gå tilbage til applikationen, og begynd forfra.",
+      "Her er ikke noget, eller ikke længere. Var du ved at logge ind, er det login udløbet eller begyndt i en anden browser, eller din browser gemmer ingen cookies: tillad dem, gå tilbage til applikationen, og begynd forfra.",
     access_denied: "Det er ikke tilladt her. Gå tilbage til, hvor du kom fra, og begynd forfra.",
     other:
       "Applikationen bad om noget, der ikke er muligt her. Gå tilbage til den. Sker det igen, så fortæl dem, der driver den, hvad der står nedenfor.",

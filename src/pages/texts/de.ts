@@ -107,7 +107,7 @@ export const de: Texts = {
   refused: {
     no_such_address: "Unter dieser Adresse ist nichts. Prüfen Sie, ob sie vollständig ist.",
     not_found:
-      "Hier ist nichts, oder nichts mehr. Wenn Sie sich gerade anmelden wollten, ist die Anmeldung abgelaufen oder wurde in einem anderen Browser begonnen: Gehen Sie zurück zur Anwendung und beginnen Sie von vorn.",
+      "Hier ist nichts, oder nichts mehr. Wenn Sie sich gerade anmelden wollten, ist die Anmeldung abgelaufen oder wurde in einem anderen Browser begonnen, oder Ihr Browser speichert keine Cookies: Erlauben Sie sie, gehen Sie zurück zur Anwendung und beginnen Sie von vorn.",
     access_denied: "Das ist hier nicht erlaubt. Gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie von vorn.",
     other:
       "Die Anwendung hat um etwas gebeten, das hier nicht möglich ist. Gehen Sie zurück zu ihr. Geschieht es wieder, sagen Sie ihrem Betreiber, was unten steht.",

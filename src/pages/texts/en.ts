@@ -103,7 +103,7 @@ export const en: Texts = {
   refused: {
     no_such_address: "There is nothing at this address. Check that it is complete.",
     not_found:
-      "There is nothing here, or not any more. If you were logging in, that login has expired or was begun in another browser: go back to the application and begin again.",
+      "There is nothing here, or not any more. If you were logging in, that login has expired or was begun in another browser, or your browser keeps no cookies: allow them, go back to the application and begin again.",
     access_denied: "This is not allowed here. Go back to where you came from, and begin again.",
     other:
       "The application asked for something that is not possible here. Go back to it. If this happens again, tell whoever runs it what is said below.",

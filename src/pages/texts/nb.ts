@@ -103,7 +103,7 @@ export const nb: Texts = {
   refused: {
     no_such_address: "Det er ingenting på denne adressen. Sjekk at den er fullstendig.",
     not_found:
-      "Her er det ingenting, eller ikke lenger. Holdt du på å logge inn, er innloggingen utløpt eller begynt i en annen nettleser: gå tilbake til applikasjonen og begynn på nytt.",
+      "Her er det ingenting, eller ikke lenger. Holdt du på å logge inn, er innloggingen utløpt eller begynt i en annen nettleser, eller nettleseren din tar ikke vare på informasjonskapsler: tillat dem, gå tilbake til applikasjonen og begynn på nytt.",
     access_denied: "Dette er ikke tillatt her. Gå tilbake dit du kom fra, og begynn på nytt.",
     other:
       "Applikasjonen ba om noe som ikke er mulig her. Gå tilbake til den. Skjer det igjen, så fortell dem som driver den, hva som står under.",

@@ -103,7 +103,7 @@ export const sv: Texts = {
   refused: {
     no_such_address: "Det finns inget på den här adressen. Kontrollera att den är fullständig.",
     not_found:
-      "Här finns inget, eller inte längre. Om du höll på att logga in har inloggningen gått ut eller påbörjats i en annan webbläsare: gå tillbaka till applikationen och börja om.",
+      "Här finns inget, eller inte längre. Om du höll på att logga in har inloggningen gått ut eller påbörjats i en annan webbläsare, eller så sparar din webbläsare inga kakor: tillåt dem, gå tillbaka till applikationen och börja om.",
     access_denied: "Det är inte tillåtet här. Gå tillbaka dit du kom ifrån och börja om.",
     other:
       "Applikationen bad om något som inte går här. Gå tillbaka till den. Händer det igen, berätta för dem som driver den vad som står nedan.",
