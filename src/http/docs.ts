@@ -115,10 +115,19 @@ async function openDocs(routes: readonly RouteOptions[], public_url: string): Pr
     },
   });
   for (const route of routes) docs.route(route);
-  await docs.register(viewer, { routePrefix: "/docs", uiConfig: { docExpansion: "list", deepLinking: true } });
+  await docs.register(viewer, {
+    routePrefix: "/docs",
+    uiConfig: { docExpansion: "list", deepLinking: true },
+    theme: { title: "Latchkey", css: [{ filename: "narrow.css", content: NARROW }] },
+  });
   await docs.ready();
   return docs;
 }
+
+/** Tables scroll by themselves on a phone; the bar above, which is to open other documents, opens none here. */
+const NARROW = `.swagger-ui .topbar{display:none}
+.swagger-ui .markdown table,.swagger-ui .renderedMarkdown table{display:block;overflow-x:auto}
+.swagger-ui .markdown th,.swagger-ui .renderedMarkdown th,.swagger-ui .markdown td,.swagger-ui .renderedMarkdown td{padding-right:1em}`;
 
 const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded";

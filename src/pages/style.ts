@@ -41,7 +41,7 @@ button.other{background:transparent;color:var(--ink);border-color:var(--line);wi
 a.button{display:block;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem min(1rem,4vw);min-height:3rem;margin-top:.625rem}
 a.button:hover{border-color:var(--quiet)}
 button.other:hover{border-color:var(--quiet)}
-button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
+button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-align:start;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
 a{color:inherit;text-underline-offset:.2em}
 .problem{background:var(--bad-ground);color:var(--bad);border-radius:.625rem;padding:.75rem .875rem;margin:1rem 0 0}
 .who>:first-child{padding:.375rem 0}

@@ -115,12 +115,14 @@ describe.skipIf(!executablePath)("in Chromium", () => {
     await context.close();
   });
 
-  it("the viewer of the interface shows its operations, and its policy is in nobody's way", async () => {
-    const page = await browser.newPage();
+  it("the viewer of the interface fits, shows its operations, and its policy is in nobody's way", async () => {
+    const page = await browser.newPage({ viewport: { width: 360, height: 740 } });
     const errors: string[] = [];
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     await page.goto(`${latchkey.config.public_url}/docs`);
     await page.waitForSelector(".opblock");
+    expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+    expect(await page.locator(".topbar").isVisible(), "offers to open other documents").toBe(false);
     await page.locator(".opblock").first().click();
     await page.waitForSelector(".opblock.is-open");
     expect(errors).toEqual([]);

@@ -1,8 +1,6 @@
 /** The login pages in real Chromium: without a script, with the keyboard alone, readable for everybody, small. */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -19,14 +17,13 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { expectAccessible, expectFit } from "../support/looks.ts";
 import { logInAccountUser, setFactors } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 
 /** Words that no line of a phone holds, and no hyphen divides. */
 const LONG_NAME = "Selvbetjeningsløsningsportalenforkommunen";
 const longAddress = () => `christopherjohannessen${randomBytes(4).toString("hex")}@helsedirektoratetoslo.example`;
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** A client's address that only sends browsers on, as that of a broker does. */
 async function openBroker(location: string): Promise<{ address: string; close(): Promise<unknown> }> {
@@ -96,24 +93,6 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
       if (response.status() === 200 && response.url().includes("/login")) sizes.push((await response.body()).length);
     });
     return { page, foreign, sizes };
-  }
-
-  async function expectAccessible(page: Page, what: string): Promise<void> {
-    await page.evaluate(axe);
-    const { violations } = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as {
-      violations: { id: string; impact: string; nodes: { html: string }[] }[];
-    };
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    expect(serious.map(({ id, nodes }) => `${what}: ${id} ${nodes[0]?.html}`)).toEqual([]);
-  }
-
-  /** The page is not wider than its window, nor cut off at the left, where nobody can scroll to. */
-  async function expectFit(page: Page, what: string): Promise<void> {
-    const width = page.viewportSize()?.width ?? 0;
-    expect(await page.evaluate<number>("document.documentElement.scrollWidth"), what).toBeLessThanOrEqual(width);
-    expect((await page.locator("main").boundingBox())?.x, what).toBeGreaterThanOrEqual(0);
-    if (process.env.SCREENSHOTS)
-      await page.screenshot({ path: `${process.env.SCREENSHOTS}/${what}-${width}.png`, fullPage: true });
   }
 
   async function rename({ id }: TestClient, name: string): Promise<void> {
