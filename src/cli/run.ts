@@ -107,9 +107,10 @@ export async function withCore(
 ): Promise<void> {
   let trial: Trial | undefined;
   try {
+    const settings = readConfig(process.env, { generate: false });
     await before?.();
     if (dry) trial = await openTrial(process.env);
-    const is_new = trial?.is_new ?? (founds && (await isNothingThere(readConfig(process.env, { generate: false }))));
+    const is_new = trial?.is_new ?? (founds && (await isNothingThere(settings)));
     const config = trial?.config ?? (founds ? readConfig(process.env) : await readStanding(process.env));
     if (is_new && !trial && !output.json) process.stderr.write(`A new installation begins in ${placeOf(config)}.\n`);
     const core = await openCore(config, { exclusive: false, onWait: tellWait(output) });

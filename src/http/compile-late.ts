@@ -106,6 +106,7 @@ const buildValidator: Compiler = (externals, options) =>
       measureTexts(made);
       // They say how an id is read. One that nothing has is found nowhere, whatever it looks like.
       for (const format of ["uuid", "uuid-or-name"]) made.addFormat(format, true);
+      made.addKeyword("x-as-sent");
     },
   });
 

@@ -108,6 +108,9 @@ export const OidParams = Type.Object({ oid: Oid });
 /** An id that this server gave. Like every `uuid`, it may come in capitals on the account API, and none is refused for its form. */
 export const Uuid = (description: string) => Type.String({ maxLength: 64, format: "uuid", description });
 
+/** What a login is bound to, or who somebody is, is never left out for being empty or null (`other-spellings.ts`). */
+export const AS_SENT = { "x-as-sent": true } as const;
+
 export const EndUserHeaders = Type.Object({
   "end-user-ip": Type.Optional(
     Type.String({ maxLength: 64, description: "The end user's address, from a client that is called_from server." }),

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { expect, it } from "vitest";
-import { Uuid } from "./contract.ts";
+import { AS_SENT, Uuid } from "./contract.ts";
 import { otherAddress, readerOf } from "./other-spellings.ts";
 
 const ID = "0193E4A0-9D2B-7C31-8A4E-0C5D6E7F8091";
@@ -53,6 +53,18 @@ it("leaves out what says nothing, save where that is a value, or has to be there
   expect(read(schema, nothing(""))).toEqual({ needed: "", at_times: "", text: "", any: "" });
   expect(read(schema, { inner: { kind: "", name: "", more: null } })).toEqual({ inner: { name: "", more: null } });
   expect(read(schema, { unknown: null, kind: 0, text: false })).toEqual({ unknown: null, kind: 0, text: false });
+});
+
+it("leaves out nothing of a change, nor what says who somebody is", () => {
+  const schema = Type.Object({
+    id: Uuid("one"),
+    scope: Type.Optional(Type.Array(Type.String())),
+    session: Type.Optional(Type.String({ ...AS_SENT, minLength: 1 })),
+  });
+  const sent = { id: ID, scope: null, session: "" };
+  expect(read(schema, sent)).toEqual({ id: ID.toLowerCase(), session: "" });
+  readerOf(schema, true)?.(sent);
+  expect(sent).toEqual({ id: ID.toLowerCase(), scope: null, session: "" });
 });
 
 it("takes an object at its word that says it takes nothing else, and one that declares nothing", () => {

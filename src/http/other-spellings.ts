@@ -20,9 +20,10 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
+  readonly required?: readonly string[] | undefined;
   readonly then?: { readonly required?: readonly string[] };
   readonly additionalProperties?: unknown;
+  readonly "x-as-sent"?: boolean;
 }
 
 type Members = Record<string, unknown>;
@@ -34,7 +35,8 @@ export function readOtherSpellings(app: FastifyInstance): void {
   app.addHook("onRoute", (route: RouteOptions) => {
     if (route.config?.surface !== "account") return;
     const { params = {}, querystring = {}, body = {} } = route.schema ?? {};
-    const [ofPath, ofQuery, ofBody] = [params, querystring, body].map((schema) => readerOf(schema as Schema));
+    const [ofPath, ofQuery] = [params, querystring].map((schema) => readerOf(schema as Schema));
+    const ofBody = readerOf(body as Schema, CHANGES.has(String(route.method)));
     const lists = listsIn(querystring as Schema);
     if (!ofPath && !ofQuery && !ofBody) return;
     const read: preValidationHookHandler = (request, _reply, done) => {
@@ -48,23 +50,33 @@ export function readOtherSpellings(app: FastifyInstance): void {
   });
 }
 
-/** @returns undefined where there is one spelling alone. */
-export function readerOf(schema: Schema): Reader | undefined {
+/** Methods of requests that change what is there: who sends nothing may mean to take it away. */
+const CHANGES = new Set(["PUT", "PATCH"]);
+
+/**
+ * @param changes what says nothing is not left out.
+ * @returns undefined where there is one spelling alone.
+ */
+export function readerOf(schema: Schema, changes = false): Reader | undefined {
   const { anyOf, format, items, type } = schema;
-  if (anyOf) return inTurn(anyOf.flatMap((one) => readerOf(one) ?? []));
-  if (items) return eachBy(readerOf(items));
+  if (anyOf) return inTurn(anyOf.flatMap((one) => readerOf(one, changes) ?? []));
+  if (items) return eachBy(readerOf(items, changes));
   if (type === "boolean") return readBoolean;
   if (format?.startsWith("uuid")) return readUuid;
-  return readerOfMembers(schema);
+  return readerOfMembers(schema, changes);
 }
 
 /** An object that takes nothing but what it declares is taken at its word: `null` may be meant to do something there. */
-function readerOfMembers({ additionalProperties, properties, required = [], then }: Schema): Reader | undefined {
+function readerOfMembers(
+  { additionalProperties, properties, required = [], then }: Schema,
+  changes: boolean,
+): Reader | undefined {
   if (!properties || additionalProperties === false) return undefined;
   const needed = [...required, ...(then?.required ?? [])];
   const readers = new Map<string, Reader>();
   for (const [name, of] of Object.entries(properties)) {
-    const reader = readerOfMember(of, needed.includes(name) && of.default === undefined);
+    const kept = changes || of["x-as-sent"] === true;
+    const reader = kept ? readerOf(of, changes) : readerOfMember(of, needed.includes(name) && of.default === undefined);
     if (reader) readers.set(name, reader);
   }
   return (value) => {

@@ -77,6 +77,10 @@ describeOnBothEngines("a new account", (engine) => {
     expect(settings.body.applicant).toMatchObject(json);
     for (const body of [
       {},
+      { applicant, email: 5 },
+      { applicant, name: { x: 1 } },
+      { applicant, business_name: "x".repeat(201) },
+      { applicant, agreement: "x" },
       { applicant: {} },
       { applicant: { email: "x" } },
       { applicant, company: { business_name: 1 } },

@@ -154,8 +154,16 @@ describeOnBothEngines("what other languages spell otherwise", (engine) => {
     const grant = { client_id: made.id, audience: "https://x.example", scope: ["a"], type: null, oidc: null };
     expect((await done(send("POST", "/auth/client-grants", { json: grant }))).body.type).toBe("any");
     await done(send("POST", "/auth/roles", { json: { name: null, description: null, scope: [] } }));
-    const staff = { email: "null@example.com", name: null, roles: null, agreement: null, authentication_type: "" };
-    await done(send("POST", "/management/users", { json: staff }));
+    const staff = { email: "null@example.com", name: null, roles: null, agreement: null };
+    const { id } = (await done(send("POST", "/management/users", { json: staff }))).body;
+    for (const change of [{ scope: null }, { scope: "" }, { roles: null }, { roles: "" }, { name: null }]) {
+      const { status } = await send("PUT", `/management/users/${id}`, { json: change });
+      expect(status, `${JSON.stringify(change)} may mean to take it away`).toBe(400);
+    }
+    for (const authentication_type of [null, ""]) {
+      const other = { email: "other-null@example.com", authentication_type };
+      expect((await send("POST", "/management/users", { json: other })).status).toBe(400);
+    }
     const asking = { type: null, send: null, login_session_id: null, locale: null };
     await done(askForCode(tenant, asking as never));
     await done(askForCode(tenant, { email: tenant.user.email, type: "", login_session_id: "", phone_number: "" }));
@@ -201,11 +209,23 @@ describeOnBothEngines("what other languages spell otherwise", (engine) => {
     };
     const { body } = await send("POST", "/auth/token", { json });
     expect(body.error.code).toBe("invalid_verification_code");
+    expect(faults(await send("POST", "/auth/token", { json: { ...json, login_session_id: null } }))).toEqual([
+      400,
+      ["login_session_id type"],
+    ]);
     await done(authorize(tenant, { verification_code }), "it was not spent");
     const person = await addPerson(latchkey, tenant.account_id, { password: PASSWORD });
     const about = { email: person.email, audience: tenant.audience, type: "customer", password: "a new battery" };
     const reset = await send("POST", "/customers/change_password", { json: { ...about, verification_code: "" } });
     expect([reset.status, reset.body?.error?.code]).toEqual([400, "invalid_verification_code"]);
+    const nothing = await send("POST", "/customers/change_password", { json: { ...about, verification_code: null } });
+    expect(faults(nothing)).toEqual([400, ["verification_code type"]]);
+    const upstream = { client_id: tenant.client.client_id, audience: tenant.audience, code: "x", redirect_uri: CALLBACK };
+    for (const bound of [{ nonce: null }, { code_verifier: null }, { code_verifier: "" }]) {
+      const shown = { grant_type: "authorization_code", ...upstream, ...bound };
+      const [status, said] = faults(await send("POST", "/auth/oidc/token", { json: shown }));
+      expect([status, said.length], JSON.stringify(bound)).toEqual([400, 1]);
+    }
     const contact = `/customers/users/${person.id}/communication/send-verification-code/email`;
     expect(faults(await send("POST", contact, { json: { value: "" } }))).toEqual([400, ["value format"]]);
     expect(await inbox(tenant, person.email)).toEqual([]);

@@ -241,7 +241,7 @@ describe("the process", () => {
       ],
       [{ DATABASE_URL: at("host.db"), HOST: "192.0.2.1" }, /^HOST 192.0.2.1 is no address of this machine/],
       [{ DATABASE_URL: at("host.db"), HOST: "nowhere.invalid" }, /^HOST nowhere.invalid cannot be looked up/],
-      [{ DATABASE_URL: `sqlite:${folder}` }, /^DATABASE_URL names a file that cannot be opened.*\(SQLITE_CANTOPEN\)/],
+      [{ DATABASE_URL: `sqlite:${folder}` }, /^DATABASE_URL names a folder\. Name a file in it\.$/m],
       [
         { DATABASE_URL: at("otlp.db"), OTEL_EXPORTER_OTLP_ENDPOINT: "http://[" },
         /^OTEL_EXPORTER_OTLP_ENDPOINT must be/,

@@ -26,7 +26,6 @@ export const PasswordlessBody = Type.Object({
   login_session_id: Type.Optional(
     Type.String({
       pattern: "^[A-Za-z0-9._~-]{1,128}$",
-      format: "uuid-or-name",
       description:
         "Chosen by you, or of an earlier answer: then the same code is sent again, to the same person, whoever is named here.",
     }),

@@ -4,6 +4,7 @@ import { EXTERNAL } from "../../directory/users/account-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns, type LoginSessions, type Tables, type VerificationCodes } from "../../storage/tables.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import type { CodeFormat } from "../codes/code.ts";
 import type { GuessWindow } from "./guess-window.ts";
 
@@ -89,8 +90,19 @@ export async function selectUsersBy(
   }));
 }
 
-/** A session that ends after an instant; it ends with its code. */
+/** A session that ends after an instant; it ends with its code. A uuid may come in capitals, as its client chose it or not. */
 export async function selectLoginSession(
+  db: Database,
+  account_id: string,
+  id: string,
+  after: Instant,
+): Promise<LoginSessionRow | undefined> {
+  const session = await selectSession(db, account_id, id, after);
+  const small = smallUuid(id);
+  return session ?? (small === id ? undefined : selectSession(db, account_id, small, after));
+}
+
+async function selectSession(
   db: Database,
   account_id: string,
   id: string,

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { Oid, Uuid } from "../../http/contract.ts";
+import { AS_SENT, Oid, Uuid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { RoleView } from "../roles/schema.ts";
 import { scopes } from "../scopes-schema.ts";
@@ -53,6 +53,7 @@ export const NewAccountUserBody = Type.Object({
   email: Type.String({ minLength: 3, maxLength: 320 }),
   authentication_type: Type.Optional(
     Type.Enum(["external"], {
+      ...AS_SENT,
       description:
         "Logs in with an ID token that the account's own `jwks` signs, and in no other way: no code reaches them.",
     }),
@@ -65,7 +66,7 @@ export const AccountUserChangeBody = Type.Object(changeable);
 export const AccountUserParams = Type.Object({ oid: Oid, uid: Uuid("id of the user.") });
 
 const expand = Type.Optional(
-  Type.Array(Type.Enum(["roles"]), { uniqueItems: true, description: "`roles` shows the roles that a user has." }),
+  Type.Array(Type.Enum(["roles"]), { maxItems: 1, description: "`roles` shows the roles that a user has." }),
 );
 
 export const ExpandQuery = Type.Object({ expand });

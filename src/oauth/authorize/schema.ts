@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { AS_SENT } from "../../http/contract.ts";
 import { factor_properties } from "../factor-schema.ts";
 
 /** What `POST auth/authorize` takes, in the query or as a form. Everything after `connection` is ours and optional. */
@@ -39,7 +40,7 @@ export const AuthorizeParameters = Type.Object(
       // Empty, it is one that nobody has: what a login is bound to is not left out for that.
       Type.String({
         maxLength: 128,
-        format: "uuid-or-name",
+        ...AS_SENT,
         description: "The login session that a numeric code belongs to.",
       }),
     ),

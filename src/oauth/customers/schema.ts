@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { AS_SENT } from "../../http/contract.ts";
 
 const audience = Type.String({ minLength: 1, description: "An API that a grant of the calling client names." });
 const type = Type.Enum(["customer", "company"], { description: "One address may belong to one user of each type." });
@@ -36,7 +37,7 @@ export const ChangePasswordBody = Type.Object({
   type,
   verification_code: Type.Optional(
     // Empty, it is a wrong one, and does not ask for another.
-    Type.String({ maxLength: 256, description: "The code that was mailed; then password is set." }),
+    Type.String({ ...AS_SENT, maxLength: 256, description: "The code that was mailed; then password is set." }),
   ),
   password: Type.Optional(Type.String({ minLength: 8, maxLength: 255 })),
 });

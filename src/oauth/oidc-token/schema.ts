@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { AS_SENT } from "../../http/contract.ts";
 import { AccessTokenReply } from "../token-reply.ts";
 
 export const OidcTokenBody = Type.Object({
@@ -9,9 +10,9 @@ export const OidcTokenBody = Type.Object({
   redirect_uri: Type.Optional(Type.String({ minLength: 1, description: "Where the browser came back to." })),
   nonce: Type.Optional(
     // Empty, no ID token holds it: what a login is bound to is not left out for that.
-    Type.String({ description: "Sent with the login; then the ID token must hold it." }),
+    Type.String({ ...AS_SENT, description: "Sent with the login; then the ID token must hold it." }),
   ),
-  code_verifier: Type.Optional(Type.String({ minLength: 43, maxLength: 128 })),
+  code_verifier: Type.Optional(Type.String({ ...AS_SENT, minLength: 43, maxLength: 128 })),
 });
 
 export type OidcTokenRequest = Static<typeof OidcTokenBody>;

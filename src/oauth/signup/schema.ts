@@ -17,6 +17,7 @@ const Application = Type.Object(
 /** As the API's documents have it. */
 const Documented = Type.Object(
   {
+    ...Type.Partial(Application).properties,
     applicant: Type.Object(
       {
         email: Application.properties.email,

@@ -88,7 +88,7 @@ const identity = ["ident_type", "ident"] as const;
 
 /** `ident_type=login_session_id` is another way to name the session. */
 function identOf({ ident_type, ident, login_session_id }: AuthTokenRequest) {
-  if (ident_type === "login_session_id") return { login_session_id: ident && smallUuid(ident) };
+  if (ident_type === "login_session_id") return { login_session_id: ident };
   return { ident_type, ident, login_session_id };
 }
 

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { AS_SENT } from "../../http/contract.ts";
 import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { factor_properties } from "../factor-schema.ts";
@@ -24,7 +25,7 @@ export const AuthTokenBody = Type.Object({
     // Empty, it is one that nobody has: what a login is bound to is not left out for that.
     Type.String({
       maxLength: 128,
-      format: "uuid-or-name",
+      ...AS_SENT,
       description: "The login session that the code belongs to, in place of ident.",
     }),
   ),
