@@ -31,6 +31,7 @@ export function importCommand(): Command {
         async (core, { is_new }) => {
           const news = is_new ? { new_installation: true } : {};
           if (is_new && options.dryRun && !options.json) say(NOT_INSTALLED, options);
+          if (options.dryRun) await read();
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);
             await (options.dryRun ? tryAccount : writeAccount)(core, portable);
@@ -57,7 +58,12 @@ export function importCommand(): Command {
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun, before: read },
+        {
+          flags: { "the file": "<file>" },
+          founds: true,
+          dry: options.dryRun,
+          before: options.dryRun ? undefined : read,
+        },
       );
     });
 }

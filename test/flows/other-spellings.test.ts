@@ -220,7 +220,12 @@ describeOnBothEngines("what other languages spell otherwise", (engine) => {
     expect([reset.status, reset.body?.error?.code]).toEqual([400, "invalid_verification_code"]);
     const nothing = await send("POST", "/customers/change_password", { json: { ...about, verification_code: null } });
     expect(faults(nothing)).toEqual([400, ["verification_code type"]]);
-    const upstream = { client_id: tenant.client.client_id, audience: tenant.audience, code: "x", redirect_uri: CALLBACK };
+    const upstream = {
+      client_id: tenant.client.client_id,
+      audience: tenant.audience,
+      code: "x",
+      redirect_uri: CALLBACK,
+    };
     for (const bound of [{ nonce: null }, { code_verifier: null }, { code_verifier: "" }]) {
       const shown = { grant_type: "authorization_code", ...upstream, ...bound };
       const [status, said] = faults(await send("POST", "/auth/oidc/token", { json: shown }));

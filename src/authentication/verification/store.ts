@@ -2,9 +2,9 @@ import type { ExpressionBuilder } from "kysely";
 import type { UserType } from "../../directory/clients/client.ts";
 import { EXTERNAL } from "../../directory/users/account-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns, type LoginSessions, type Tables, type VerificationCodes } from "../../storage/tables.ts";
-import { smallUuid } from "../../secrets/uuid.ts";
 import type { CodeFormat } from "../codes/code.ts";
 import type { GuessWindow } from "./guess-window.ts";
 
