@@ -229,7 +229,13 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
   return of("must be postgres://user:password@host:5432/database, with special characters percent-encoded.");
 }
 
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
 
 /** Whether routes may stand below the path: a router compares what is decoded, and knows `*` and `%` as more than signs. */
 function isRoutable(path: string): boolean {
