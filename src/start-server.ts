@@ -86,7 +86,7 @@ import { serveMetrics } from "./telemetry/metrics-server.ts";
 import { openTracing, type Tracing } from "./telemetry/tracing.ts";
 import { keySweep, type NoteRotated } from "./tokens/keys/rotate-key.ts";
 import { tuneEngine } from "./tune-engine.ts";
-import { environment, serveWithWorkers } from "./workers.ts";
+import { environment, forkedByAnother, serveWithWorkers } from "./workers.ts";
 
 export interface RunningServer {
   readonly app: App;
@@ -314,6 +314,8 @@ async function readinessOf({ storage, directory }: Core, counts: Parts["counts"]
   return { ready, checks: { database, revocations }, degraded };
 }
 
+const ALONE = "a parent that is not ours has forked this process, which serves alone: WORKERS counts for nothing here";
+
 /**
  * Runs until SIGTERM or SIGINT. What stops the start is told by `explain`: to standard error, in lines that say what to
  * do, with exit code 2 for faults of the settings.
@@ -321,7 +323,9 @@ async function readinessOf({ storage, directory }: Core, counts: Parts["counts"]
 export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
   tuneEngine();
   try {
-    const config = readConfig(await environment(), { check: checkSettings });
+    const asked = readConfig(await environment(), { check: checkSettings });
+    const config = forkedByAnother ? { ...asked, workers: 1 } : asked;
+    if (asked.workers > config.workers) openLogger(config.log_level).warn({ workers: asked.workers }, ALONE);
     if (config.workers > 1) {
       const onWait: OnWait = (migration) => waitOf(openLogger(config.log_level))(migration);
       await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }), onWait);

@@ -10,19 +10,21 @@ const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
 const ASKING = "master_keys";
-/** Tells a worker from a process that another `cluster`, as of a process manager, has forked: that one asks nobody. */
 const WORKER = "LATCHKEY_WORKER";
 /** Milliseconds; parents answer at once. */
 const PATIENCE = 30_000;
+
+const isOurs = cluster.isWorker && process.env[WORKER] !== undefined;
+/** Another `cluster`, as of a process manager, has forked this process: it can fork none. */
+export const forkedByAnother = cluster.isWorker && !isOurs;
 
 /**
  * What settings are read from. A worker asks its parent for the master keys: what a process was started with can be
  * read beside it, and neither what hashes passwords nor a report of a crash has any use for them.
  */
 export async function environment(): Promise<Environment> {
-  const asks = cluster.isWorker && process.env[WORKER] !== undefined;
   delete process.env[WORKER];
-  if (!asks) return process.env;
+  if (!isOurs) return process.env;
   const signal = AbortSignal.timeout(PATIENCE);
   const heard = on(process, "message", { signal });
   process.send?.(ASKING);

@@ -106,7 +106,9 @@ describe("scopes", () => {
     };
     expect(handsOn("admin:checkout", "checkout:admin", true)).toBe(true);
     expect(handsOn("admin:checkout", "checkout:admin", false)).toBe(false);
-    expect(handsOn("checkout:admin", "admin:checkout", false), "the bearer's is of ours").toBe(true);
+    expect(handsOn("checkout:admin", "admin:checkout", true)).toBe(true);
+    expect(handsOn("checkout:admin", "admin:checkout", false)).toBe(false);
+    expect(handsOn("checkout:admin", "write:checkout:/refunds", false)).toBe(false);
     expect(handsOn("admin:checkouts", "checkout:admin", true)).toBe(false);
     for (const name of ["checkout:admin", "admin:checkout"]) expect(handsOn(name, name, false), name).toBe(true);
     expect(handsOn("admin:accounts", "checkout:admin", false)).toBe(true);

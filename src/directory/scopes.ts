@@ -60,6 +60,14 @@ export function coverageOf(held: readonly string[]): (wanted: string) => boolean
   };
 }
 
+/** The same at another API, whose words are its own: one that would be another here covers itself alone there. */
+function coverageAtOthers(held: readonly string[]): (wanted: string) => boolean {
+  const isAsWritten = (scope: string) => turned(scope) === undefined;
+  const words = new Set(held);
+  const covers = coverageOf([...words].filter(isAsWritten));
+  return (wanted) => (isAsWritten(wanted) ? covers(wanted) : words.has(wanted));
+}
+
 /** The path ends in a colon, so that what is below another begins with it. */
 function partsOf(scope: string): { readonly verb: string; readonly path?: string } {
   const [, verb, resource] = /^([a-z]+):(.+)$/.exec(scope) ?? [];
@@ -99,13 +107,10 @@ export function checkHoldsAll(
   scopes: readonly { readonly scope: string; readonly at_account_api: boolean }[],
   isHeld = coverageOf(bearer.scope),
 ): void {
-  // Another API's words are its own: turned about they would be others.
-  const isTheirs = (scope: string) => turned(scope) !== undefined && !bearer.scope.includes(scope);
+  const handsOutAny = scopes.every((one) => one.at_account_api) || bearer.scope.includes("admin:accounts");
+  const isHeldAtOthers = handsOutAny ? () => true : coverageAtOthers(bearer.scope);
   const missing = scopes
-    .filter(
-      ({ scope, at_account_api }) => !isPersonal(scope) && !(isHeld(scope) && (at_account_api || !isTheirs(scope))),
-    )
-    .filter(({ at_account_api }) => at_account_api || !bearer.scope.includes("admin:accounts"))
+    .filter(({ scope, at_account_api }) => !isPersonal(scope) && !(at_account_api ? isHeld : isHeldAtOthers)(scope))
     .map(({ scope }) => scope);
   if (missing.length === 0) return;
   const named = [...new Set(missing)].slice(0, 5);

@@ -68,7 +68,9 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
       }
     });
   }
-  const hourPasses = (own: Tenant) => letPass(latchkey, "clients", own.account_id, 3_601);
+  async function hourPasses(own: Tenant) {
+    for (const table of ["clients", "budgets"] as const) await letPass(latchkey, table, own.account_id, 3_601);
+  }
 
   it.each([
     ["metadata", 10_000],
@@ -87,6 +89,17 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
     expect(shown.url).toContain(`${BACK}?code=`);
     const { id } = await findClient(directory, own.account_id, agreed);
     expect(await withdrawConsent(directory, own.account_id, own.user.id, id, actor)).toBe(true);
+    const beside = await named("beside");
+    expect((await openSurfer(latchkey).logIn(address(own, beside), own)).url).toContain(`${BACK}?code=`);
+    await latchkey.server.core.storage.write(({ db }) =>
+      // A process of the version before takes no mark away.
+      db
+        .updateTable("clients")
+        .set(({ ref }) => ({ untried_since: ref("created_at") }))
+        .where("account_id", "=", own.account_id)
+        .where("client_id", "=", beside)
+        .execute(),
+    );
     const granted = await named("granted");
     await addGrant(latchkey, own.account_id, { client_id: granted }, own.audience, []);
     const changed = await named("changed");
@@ -97,11 +110,14 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
       actor,
     );
     const [first, second] = [await named("first"), await named("second")];
+    const first_id = (await findClient(directory, own.account_id, first)).id;
     await fill(own, origin, most, agreed);
     const there = async () => {
       const rows = await living(own, origin).execute();
       expect(rows).toHaveLength(most);
-      return [agreed, granted, changed, first, second].map((one) => rows.some(({ client_id }) => client_id === one));
+      return [agreed, beside, granted, changed, first, second].map((one) =>
+        rows.some(({ client_id }) => client_id === one),
+      );
     };
 
     expect((await come("early")).status, "somebody may be logging in at each").toBe(429);
@@ -111,10 +127,14 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
     ).toEqual([]);
     await hourPasses(own);
     await named("newcomer");
-    expect(await there(), "the longest waiting").toEqual([true, true, true, false, true]);
+    expect(await there(), "the longest waiting").toEqual([true, true, true, true, false, true]);
+    const revoked = directory.storage.read.selectFrom("revocations").select("subject");
+    expect(await revoked.where("account_id", "=", own.account_id).execute(), "what it was issued").toContainEqual({
+      subject: `client:${first_id}`,
+    });
     const both = await Promise.all([come("one"), come("another")]);
     expect(both.map(({ status }) => status).toSorted(), "in the one place").toEqual([200, 429]);
-    expect(await there()).toEqual([true, true, true, false, false]);
+    expect(await there()).toEqual([true, true, true, true, false, false]);
     if (origin === "dynamic") {
       const { status, html } = await openSurfer(latchkey).visit(address(own, second));
       expect([status, html.includes("no such client")]).toEqual([400, true]);
@@ -122,6 +142,6 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
     }
     await hourPasses(own);
     expect(await named("first"), "made again").toBe(first);
-    expect(await there()).toEqual([true, true, true, true, false]);
+    expect(await there()).toEqual([true, true, true, true, true, false]);
   });
 });

@@ -121,6 +121,46 @@ describeOnBothEngines("a database of a build from before", (engine) => {
   });
 });
 
+describeOnBothEngines("strangers' clients of a build from before", (engine) => {
+  it("give way since they came, where nobody agrees to them and the account has to do with none", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const [came, gone] = ["'2026-01-01T00:00:00.000Z'", "'2026-01-02T00:00:00.000Z'"];
+    const client = (id: string, origin: string, by: string, [deleted, set] = ["null", "null"]) =>
+      `('T1', '${id}', '${id}', '{}', '${origin}', ${came}, '${by}', '', ${deleted}, ${set})`;
+    const clients = [
+      client("document", "metadata", "somebody"),
+      client("registered", "dynamic", "open-registration"),
+      client("allowed", "dynamic", "somebody"),
+      client("own", "account", "open-registration"),
+      client("gone", "metadata", "somebody", [gone, "null"]),
+      client("set", "metadata", "somebody", ["null", `'["name"]'`]),
+      client("agreed", "metadata", "somebody"),
+      client("granted", "dynamic", "open-registration"),
+    ];
+    await run(
+      database_url,
+      `drop index clients_untried;
+      alter table clients drop column untried_since;
+      insert into clients
+        (account_id, id, client_id, settings, origin, created_at, created_by, updated_at, deleted_at, set_by_account)
+        values ${clients.join(", ")};
+      insert into consents (account_id, user_id, client_id, audience, scope, granted_at)
+        values ('T1', 'user', 'agreed', '', '[]', ${came}), ('T2', 'user', 'document', '', '[]', ${came});
+      insert into grants (account_id, id, client_id, audience, scope, type, created_at, updated_at)
+        values ('T1', 'grant', 'granted', '', '[]', 'any', ${came}, '');
+      delete from migrations where name = '0045_clients_untried';`,
+    );
+    expect(await migrate(database_url)).toEqual(["0045_clients_untried"]);
+    const { read, close } = await openStorage({ database_url });
+    const waiting = read.selectFrom("clients").select(["id", "untried_since"]).where("untried_since", "is not", null);
+    expect(await waiting.orderBy("id").execute()).toEqual(
+      ["document", "registered"].map((id) => ({ id, untried_since: "2026-01-01T00:00:00.000Z" })),
+    );
+    await close();
+    await drop();
+  });
+});
+
 describeOnBothEngines("user names of a build from before", (engine) => {
   it("are found in any case, but for those that differ in case alone", async () => {
     const { database_url, drop } = await createTestDatabase(engine);

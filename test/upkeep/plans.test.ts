@@ -6,6 +6,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { selectLed } from "../../src/authentication/sessions/endings-store.ts";
+import type { Directory } from "../../src/directory/directory.ts";
+import { makeRoom } from "../../src/oauth/browser/make-room.ts";
 import { selectLiveFamily, updateGrace } from "../../src/oauth/refresh/store.ts";
 import type { HotStatement } from "../../src/storage/storage.ts";
 import { openTestStorage, type TestStorage } from "../support/engines.ts";
@@ -14,7 +17,7 @@ const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
 
 /** What one index leads to are several rows on purpose: by its name, and the columns that they have in common. */
 const SEVERAL: Readonly<Record<string, string>> = {
-  // Counted, up to a limit.
+  // Counted, or read, up to a limit.
   session_authorizations_pkey: "account_id session_id",
 };
 
@@ -43,9 +46,15 @@ async function hotStatements(): Promise<readonly HotStatement<never, unknown>[]>
   return found.flat().filter(({ name }) => !AS_PLANNED.test(name));
 }
 
-/** The text of what takes a refresh token that is no hot statement. */
+/** The text of what asks for families by their keys, or takes a refresh token, and is no hot statement. */
 async function asksOfFamilies({ storage }: TestStorage, seen: readonly string[]): Promise<readonly string[]> {
   const now = "2026-01-01T00:00:00.000Z";
+  const session = { account_id: "A", session_id: "s" };
+  const led = { ...session, client_id: "c", sid: "f", created_at: now, expires_at: now };
+  await storage.write(async ({ db }) => void (await db.insertInto("session_authorizations").values(led).execute()));
+  await makeRoom({ storage } as Directory, session, Date.parse(now));
+  await storage.write(async ({ db }) => void (await db.deleteFrom("session_authorizations").execute()));
+  await selectLed(storage.read, { ...session, user_id: "u", client_id: "", sid: "" }, 5);
   const named = { account_id: "A", id: "f", client_id: "c", secret_id: "", dpop_jkt: null, generation: 1 };
   await selectLiveFamily(storage.read, "A", "f", now);
   await storage.write((tx) => updateGrace(tx.db, { ...named, now, since: now }));

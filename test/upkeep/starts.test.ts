@@ -153,7 +153,9 @@ describe("a start", () => {
     await drop();
   });
 
-  it("under a process manager that forks it by cluster reads its own settings", async () => {
+  it("under a process manager that forks it by cluster reads its own settings, and serves alone", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const metrics_port = await freePort();
     const main = join(folder, "manager.cjs");
     writeFileSync(
       main,
@@ -163,8 +165,12 @@ describe("a start", () => {
       process.on("SIGTERM", () => server.process.kill("SIGTERM"));
       server.on("exit", (code) => process.exit(code ?? 1));`,
     );
-    const server = await startProcess({ database_url: `sqlite:${folder}/managed.db`, main });
+    const env = { PUBLIC_URL, WORKERS: "2", METRICS_PORT: String(metrics_port) };
+    const server = await startProcess({ database_url, main, env });
+    expect((await call(`http://127.0.0.1:${metrics_port}/metrics`)).status).toBe(200);
+    expect(server.output().match(/"level":"warn".*WORKERS/g)).toHaveLength(1);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    await drop();
   });
 
   it("listens once, at the first address of HOST", async () => {

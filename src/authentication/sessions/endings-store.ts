@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { rowIs } from "../../storage/by-key.ts";
 import { inPages, slices } from "../../storage/pages.ts";
 import type { Database } from "../../storage/storage.ts";
 import { columns, type SessionEndings } from "../../storage/tables.ts";
@@ -98,6 +99,13 @@ export async function deleteEndings(db: Database, endings: readonly Ending[]): P
     .execute();
 }
 
+/** SQL: an authorization goes on as a device's refresh tokens. */
+const OF_DEVICE = rowIs(
+  "refresh_families f",
+  { account_id: "session_authorizations.account_id", id: "session_authorizations.sid" },
+  "f.surface = 'device'",
+);
+
 /**
  * What a session led to and was not ended yet, client by client. A device that can refresh its login is another machine's than
  * the browser in which it was let in, and outlives that one's logout (OpenID Connect Back-Channel Logout §2.7): in one
@@ -114,17 +122,7 @@ export function selectLed(
     .where("account_id", "=", account_id)
     .where("session_id", "=", session_id)
     .where((eb) => eb(eb.refTuple("client_id", "sid"), ">", eb.tuple(client_id, sid)))
-    .where(({ exists, not, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("refresh_families as f")
-            .select("f.id")
-            .whereRef("f.account_id", "=", "session_authorizations.account_id")
-            .whereRef("f.id", "=", "session_authorizations.sid")
-            .where("f.surface", "=", "device"),
-        ),
-      ),
-    )
+    .where(sql.raw<boolean>(`not ${OF_DEVICE}`))
     .orderBy("client_id")
     .orderBy("sid")
     .limit(limit)

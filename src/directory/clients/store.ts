@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { usableOf } from "../../secrets/public-key.ts";
+import { rowOf } from "../../storage/by-key.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
@@ -86,6 +87,9 @@ export async function selectStaffClient(db: Database, account_id: string): Promi
   return row && decode(row);
 }
 
+/** SQL: nobody agrees to it. A build of before takes no mark away where somebody does. */
+const UNAGREED = `(select 1 ${rowOf("consents c", { account_id: "clients.account_id", client_id: "clients.id" })} limit 1) is null`;
+
 /** The longest waiting that gives way, see `doesAnyGiveWay`, of those that waited at `before` already. */
 const untried = (db: Database, { account_id, origin }: Pick<Client, "account_id" | "origin">, before: Instant) =>
   db
@@ -96,6 +100,7 @@ const untried = (db: Database, { account_id, origin }: Pick<Client, "account_id"
     .where("untried_since", "<", before)
     .where("deleted_at", "is", null)
     .where("set_by_account", "is", null)
+    .where(sql.raw<boolean>(UNAGREED))
     .where(({ exists, not, selectFrom }) =>
       not(
         exists(

@@ -1,12 +1,23 @@
 import { sql } from "kysely";
 import type { Directory } from "../../directory/directory.ts";
 import { wentOn } from "../../directory/users/logins-ended.ts";
+import { rowIs, rowOf } from "../../storage/by-key.ts";
 import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Answering } from "./answer-statement.ts";
 
 /** Logins that one transaction ends. */
 const PAGE = 100;
+
+/** SQL, behind what is asked of it: the family of an authorization. */
+const FAMILY = rowOf("refresh_families f", { account_id: "a.account_id", id: "a.sid" });
+
+/** SQL: its session goes on with it. */
+const GOES_ON = rowIs(
+  "sessions s",
+  { account_id: "a.account_id", id: "a.session_id" },
+  rowIs("users u", { account_id: "s.account_id", id: "s.user_id" }, `${wentOn("u")} = a.sid`),
+);
 
 /**
  * Makes room in a session that has led to much: of the client that it led to most often the oldest logins end, before any that
@@ -38,13 +49,10 @@ export function makeRoom(
       .executeTakeFirst();
     if (!fullest) return false;
     const { rows } = await sql<{ sid: string }>`select a.sid from session_authorizations a
-        left join refresh_families f on f.account_id = a.account_id and f.id = a.sid and f.revoked_at is null
-          and f.idle_expires_at > ${at} and f.expires_at > ${at}
       where a.account_id = ${account_id} and a.session_id = ${session_id} and a.client_id = ${fullest.client_id}
-        and not exists (select 1 from sessions s
-          join users u on u.account_id = s.account_id and u.id = s.user_id
-          where s.account_id = a.account_id and s.id = a.session_id and ${sql.raw(wentOn("u"))} = a.sid)
-      order by case when f.id is null then 0 else 1 end, a.created_at, a.sid
+        and not ${sql.raw(GOES_ON)}
+      order by (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
+        ${sql.raw(FAMILY)}) is true, a.created_at, a.sid
       limit ${sql.lit(Math.min(PAGE, Number(fullest.held) - 1))}`.execute(db);
     if (rows.length === 0) return false;
     const sids = rows.map(({ sid }) => sid);

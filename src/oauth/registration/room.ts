@@ -1,10 +1,10 @@
-import { purgeClient } from "../../directory/clients/change-client.ts";
-import { forgetClient } from "../../directory/clients/find-client.ts";
 import { doesAnyGiveWay, holdLongestUntried } from "../../directory/clients/untried.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Transaction } from "../../storage/storage.ts";
-import { countDocuments, countOpenlyRegistered, deleteRegistration } from "./store.ts";
+import { CONSENTS } from "../consents/consent.ts";
+import { removeRegistered } from "./remove-client.ts";
+import { countDocuments, countOpenlyRegistered } from "./store.ts";
 
 /** So many clients of strangers an account keeps: that a document describes, and that registered without a token. */
 const kinds = {
@@ -32,10 +32,8 @@ export async function findRoom(
   const of = { account_id, origin };
   if (!(await doesAnyGiveWay(storage, of))) throw refuse("too_many_requests");
   return async (tx) => {
-    const id = await holdLongestUntried(tx, of, storage.now());
-    if (id === undefined) throw refuse("too_many_requests");
-    await deleteRegistration(tx.db, { account_id, client_id: id });
-    const client_id = await purgeClient(tx, account_id, id);
-    if (client_id !== undefined) tx.onDisk(() => forgetClient(directory, { account_id, id, client_id }));
+    const client_id = await holdLongestUntried(tx, of, storage.now());
+    if (client_id === undefined) throw refuse("too_many_requests");
+    await removeRegistered(directory, tx, { account_id, client_id }, CONSENTS);
   };
 }

@@ -3,7 +3,7 @@ import { type Database, type Instant, instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import { KEPT, NOBODY, type Registration } from "./registration.ts";
 
-type Registered = Pick<Registration, "account_id" | "client_id">;
+export type Registered = Pick<Registration, "account_id" | "client_id">;
 
 export async function upsertRegistration(db: Database, { token_digest, ...row }: Registration): Promise<void> {
   const { fresh_until } = row;
