@@ -7,7 +7,7 @@ import { readPlan } from "./import/read-plan.ts";
 import { PortableAccount, rowsOf } from "./portable/portable.ts";
 import { readDocument } from "./portable/read-document.ts";
 import { tryAccount, writeAccount } from "./portable/write-account.ts";
-import { countLines, type Output, print, say, withCore } from "./run.ts";
+import { countLines, type Output, print, type Standing, say, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly dryRun?: boolean;
@@ -23,15 +23,14 @@ export function importCommand(): Command {
     .option("--json", "print JSON")
     .action((file: string, options: Options) => {
       let document: Record<string, unknown> = {};
-      const read = async () => {
+      const read = async ({ is_new }: Standing) => {
+        if (is_new && !options.json) say(NOT_INSTALLED, options);
         document = objectOf(await readDocument(readIn(file)));
       };
       return withCore(
         options,
         async (core, { is_new }) => {
           const news = is_new ? { new_installation: true } : {};
-          if (is_new && options.dryRun && !options.json) say(NOT_INSTALLED, options);
-          if (options.dryRun) await read();
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);
             await (options.dryRun ? tryAccount : writeAccount)(core, portable);
@@ -58,12 +57,7 @@ export function importCommand(): Command {
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        {
-          flags: { "the file": "<file>" },
-          founds: true,
-          dry: options.dryRun,
-          before: options.dryRun ? undefined : read,
-        },
+        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun, before: read },
       );
     });
 }

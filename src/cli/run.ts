@@ -88,8 +88,8 @@ export interface Terms {
   readonly flags?: Flags;
   /** A new installation may begin with this command. */
   readonly founds?: boolean;
-  /** What is looked at before anything is opened or made. @throws what can be refused without a database. */
-  readonly before?: (() => Promise<unknown>) | undefined;
+  /** What is looked at before anything lasting is opened or made. @throws what can be refused without a database. */
+  readonly before?: (standing: Standing) => Promise<unknown>;
   /** The command writes nothing. Where nothing is installed yet, it works over a database that is thrown away. */
   readonly dry?: boolean | undefined;
 }
@@ -108,8 +108,8 @@ export async function withCore(
   let trial: Trial | undefined;
   try {
     const settings = readConfig(process.env, { generate: false });
-    await before?.();
     if (dry) trial = await openTrial(process.env);
+    await before?.({ is_new: trial?.is_new ?? false });
     const is_new = trial?.is_new ?? (founds && (await isNothingThere(settings)));
     const config = trial?.config ?? (founds ? readConfig(process.env) : await readStanding(process.env));
     if (is_new && !trial && !output.json) process.stderr.write(`A new installation begins in ${placeOf(config)}.\n`);

@@ -148,9 +148,9 @@ describeOnBothEngines("strangers' clients of a build from before", (engine) => {
         values ('T1', 'user', 'agreed', '', '[]', ${came}), ('T2', 'user', 'document', '', '[]', ${came});
       insert into grants (account_id, id, client_id, audience, scope, type, created_at, updated_at)
         values ('T1', 'grant', 'granted', '', '[]', 'any', ${came}, '');
-      delete from migrations where name = '0045_clients_untried';`,
+      delete from migrations where name = '0044_clients_untried';`,
     );
-    expect(await migrate(database_url)).toEqual(["0045_clients_untried"]);
+    expect(await migrate(database_url)).toEqual(["0044_clients_untried"]);
     const { read, close } = await openStorage({ database_url });
     const waiting = read.selectFrom("clients").select(["id", "untried_since"]).where("untried_since", "is not", null);
     expect(await waiting.orderBy("id").execute()).toEqual(
