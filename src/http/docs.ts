@@ -138,7 +138,7 @@ const SECURITY = { client: { clientAuth: [] }, bearer: { JWT: [] }, none: {} } a
 function optional(querystring: object): object {
   const { required = [] } = querystring as { required?: readonly string[] };
   const needed = required.map((name) => `\`${name}\``).join(", ");
-  const description = `Parameters that shall not stand in the query. One of the two has to hold ${needed}.`;
+  const description = `The parameters may come here instead of the query. ${needed} are required in one of the two.`;
   return { ...querystring, required: [], description };
 }
 

@@ -10,7 +10,7 @@ export const AccessTokenReply = Type.Object({
   refresh_token: Type.Optional(
     Type.String({
       description:
-        "Where the bearer holds create:accounts:auth:refresh_token. Keep it on a server. That of a refresh takes the place of the one before.",
+        "If the bearer holds create:accounts:auth:refresh_token. Keep it on a server. The one that a refresh answers replaces it.",
     }),
   ),
 });

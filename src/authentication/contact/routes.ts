@@ -55,7 +55,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here, not by another provider alone, at a client that the account made. A client that they were asked about, since it is not `first_party`, or at which they allowed a device, gets 403. Where the account's mfa_login makes the other of two their second factor, they show that first.",
+        "Sends a code to the address or number, or confirms it with that code. A confirmed new value replaces the old one. The old one gets a notice; of a first address or number, the other one gets it. The person's other logins end, or all of them if somebody else makes the change. When an address is replaced, a password that was set by a mailed code is removed. With user:customers alone, people do this for themselves, at a client that the account made, after a login here and not only at another provider. A client that asked them for consent, because it is not `first_party`, or at which they allowed a device, gets 403. Whoever has two factors, by the account's mfa_login or of their own, has to log in with both before they replace an address or number.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,

@@ -35,7 +35,7 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDeps)
       operationId: "aid_auth_users_post",
       summary: "Create a user with a name and a password",
       description:
-        "For a customer whom links name it sets their password, and their logins end. Else it is a new customer's, or a new company's where the client logs companies in.",
+        "If links name a customer, this sets their password, and their logins end. Otherwise it creates a new customer, or a new company if the client logs companies in.",
       tags,
       params: OidParams,
       body: NewUsernameBody,
@@ -60,7 +60,7 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDeps)
       operationId: "aid_auth_users_username_put",
       summary: "Set a user's password",
       description:
-        "Also links and mfa, where they are named; an mfa of null switches the second factor off. The customer whose name it is stays the same. The person's other logins end.",
+        "Also sets links and mfa, if they are sent; an mfa of null switches the second factor off. The name stays that of the same customer. The person's other logins end.",
       tags,
       params: UsernameParams,
       body: UsernameBody,
@@ -83,7 +83,7 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDeps)
       operationId: "aid_auth_users_username_delete",
       summary: "Delete a user's name and password",
       description:
-        "The person's logins end, and binding codes go where their other names say. With the last name goes the password, and a user who was only this name; a customer stays.",
+        "The person's logins end. Binding codes then go where their other names say. The last name takes the password with it, and the user if they were nothing but this name; a customer stays.",
       tags,
       params: UsernameParams,
       response: { 200: UsernameView, ...missing },

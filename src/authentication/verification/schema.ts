@@ -27,7 +27,7 @@ export const PasswordlessBody = Type.Object({
     Type.String({
       pattern: "^[A-Za-z0-9._~-]{1,128}$",
       description:
-        "Chosen by you, or of an earlier answer: then the same code is sent again, to the same person, whoever is named here.",
+        "Choose one yourself. That of an earlier request or answer sends the same code again, to the same person, whoever this request names.",
     }),
   ),
   locale: Type.Optional(

@@ -39,7 +39,7 @@ export const en: Template = {
     },
     contact: {
       subject: (client) => `Confirm this address for ${client}`,
-      intro: (client) => `Enter this code to confirm to ${client} that this is yours:`,
+      intro: (client) => `Enter this code to confirm to ${client} that this address is yours:`,
       sms: (client, code) => `${code} is your code to confirm this number to ${client}.`,
     },
     contact_changed: {

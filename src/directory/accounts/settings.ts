@@ -61,7 +61,7 @@ export const AccountSettings = Type.Object({
   open_registration: Type.Boolean({
     default: false,
     description:
-      "Clients may register themselves without a token (RFC 7591), as public ones or with keys of their own: who asks for a secret is given none, and beside codes only refresh tokens, as the answer says.",
+      "Clients may register themselves without a token (RFC 7591), as public ones or with keys of their own. They get no secret, and no grant types but authorization_code and refresh_token, whatever they ask for.",
   }),
   client_id_metadata_documents: Type.Boolean({
     default: true,
@@ -73,7 +73,7 @@ export const AccountSettings = Type.Object({
     maxProperties: 50,
     default: {},
     description:
-      "What clients that registered themselves may ask people for, as audience → scopes; without it only userinfo. Tokens that hold a scope that is taken stop.",
+      "What clients that registered themselves may ask people for, as audience → scopes; without it only userinfo. Tokens that hold a removed scope stop working.",
   }),
   mfa_login: Type.Boolean({
     default: false,
@@ -95,7 +95,7 @@ export const AccountSettings = Type.Object({
           issuer: text("`iss` of its ID tokens."),
           audience: Type.Optional(
             text(
-              "What it calls this account in `aud` of its ID tokens, where that is neither the id nor a URL of it. Such a token is taken at auth/token, and not at account/user, whose path names no account.",
+              "What it calls this account in `aud` of its ID tokens, if that is neither the account's id nor a URL of it. Such a token is accepted at auth/token, but not at account/user, whose path names no account.",
             ),
           ),
         },

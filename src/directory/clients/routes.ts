@@ -33,7 +33,7 @@ const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"
 const missing = refusals("account", ...bearer_refusals, "not_found");
 /** See checkMayStandFor. */
 const STANDS_FOR =
-  "One that logs account users in and is first-party takes admin:accounts, and every scope that they hold.";
+  "For a first-party client that logs account users in, the caller must hold admin:accounts and every scope that any account user holds.";
 
 export function clientRoutes(app: App, directory: Directory): void {
   app.route({
@@ -94,7 +94,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "auth_clients_id_patch",
       summary: "Change a client",
-      description: `Sets the fields it names. At a client that the account did not make, what is changed stays so, whatever the client says of itself, until \`set_by_account\` gives it back. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
+      description: `Sets the fields it names. At a client that registered itself, or that a document describes, the change stays, whatever the client says of itself, until \`set_by_account\` gives it back. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
       tags,
       params: ClientParams,
       body: ClientChangeBody,

@@ -12,7 +12,7 @@ const settings = withoutDefaults(ClientSettings) as typeof ClientSettings.proper
 const set_by_account = Type.Array(Type.Enum(["name", "description", ...Object.keys(ClientSettings.properties)]), {
   uniqueItems: true,
   description:
-    "At a client that the account did not make: what stays as the account has set it, whatever the client or its document says. A change adds what it gives another value to those that are named here, or stay so already; what is left out is the client's again.",
+    "At a client that registered itself, or that a document describes: the settings that stay as the account has set them, whatever the client or its document says. Changing a setting adds it. Send this list without a setting to leave that to the client again.",
 });
 
 const moment = (description: string) => Type.String({ format: "date-time", description });

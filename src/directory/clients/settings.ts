@@ -37,7 +37,7 @@ export const ClientSettings = Type.Object({
   called_from: Type.Enum(["server", "browser"], {
     default: "server",
     description:
-      "`server`: the end user's address is what its header End-User-IP says. `browser`: the connection's, as wherever a client without a secret or key asks by itself.",
+      "`server`: the client sends the end user's address in the header End-User-IP. `browser`: it is the address of the connection, as always for a client that asks by itself without a secret or key.",
   }),
   default_audience: Type.Union([Type.Null(), text("An audience that a grant names.")], {
     default: null,
@@ -45,7 +45,8 @@ export const ClientSettings = Type.Object({
   }),
   require_pkce: Type.Union([Type.Null(), Type.Boolean()], {
     default: null,
-    description: "PKCE with response_type=code; null: not where scope has openid, else yes.",
+    description:
+      "Whether response_type=code requires PKCE; null: only if scope has no openid. A public client always needs it.",
   }),
   token_endpoint_auth_method: Type.Enum(["client_secret_basic", "client_secret_post", "private_key_jwt", "none"], {
     default: "client_secret_basic",
@@ -55,12 +56,12 @@ export const ClientSettings = Type.Object({
     uniqueItems: true,
     default: ["authorization_code", "client_credentials"],
     description:
-      "What it may ask for at oauth/token and oauth/authorize. Logins at auth/token go by the scopes of its grant; the client's own are refreshed by either.",
+      "What it may ask for at oauth/token and oauth/authorize. At auth/token the scopes of its grant decide; its own logins are refreshed if either allows it.",
   }),
   first_party: Type.Boolean({
     default: false,
     description:
-      "Belongs to the account itself: people are not asked for consent. An app without an https callback still gets no code out of a session before they press a button.",
+      "Belongs to the account itself: people are not asked for consent. A public app without an https callback still gets no code from an existing session before the person presses a button.",
   }),
   custom_claims: Type.Array(text("Name of a claim, without its prefix ext_.", 64), {
     maxItems: 50,
@@ -81,7 +82,7 @@ export const ClientSettings = Type.Object({
   rotate_refresh_tokens: Type.Boolean({
     default: true,
     description:
-      "Each refresh answers another refresh token, which takes the place of the one that was shown. `false` answers the same one, where the client itself shows who it is; not for a public client.",
+      "Each refresh answers a new refresh token, which replaces the one that was sent. `false`: it answers the same one, if the client authenticates; not for a public client.",
   }),
   post_logout_redirect_uris: Type.Array(text("An exact address."), {
     maxItems: 50,
@@ -94,7 +95,7 @@ export const ClientSettings = Type.Object({
     {
       default: null,
       description:
-        "Public keys of the client, for private_key_jwt and request objects, at most 20; RSA of at most 4,096 bits. Kept of them is what is read.",
+        "Public keys of the client, for private_key_jwt and request objects, at most 20; RSA of at most 4,096 bits. Only the parameters that Latchkey reads are stored.",
     },
   ),
   jwks_uri: Type.Union([Type.Null(), text("https; where they are.")], {
@@ -120,7 +121,7 @@ export const ClientSettings = Type.Object({
   subject_type: Type.Enum(["public", "pairwise"], {
     default: "public",
     description:
-      "`pairwise`: people have another `sub` for each sector, which is the host of the client's callbacks; a client that the account did not make, whose codes go to apps or devices, has one of its own.",
+      "`pairwise`: people have another `sub` for each sector, which is the host of the client's callbacks. A client that the account did not make, and whose codes go to apps or devices, is a sector of its own.",
   }),
   sector_identifier_uri: Type.Union([Type.Null(), text("https; a JSON array of callbacks.")], {
     default: null,

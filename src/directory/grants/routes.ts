@@ -21,8 +21,7 @@ const subject_types = ["client", "user"] as const;
 const tags = ["client grants"];
 const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
-const TOGETHER =
-  "All that a client's grants hold, scopes, audiences and domains, may have 100,000 characters together.";
+const TOGETHER = "All grants of a client together may hold 100,000 characters of scopes, audiences and domains.";
 
 export function grantRoutes(app: App, directory: Directory): void {
   function view({ account_id, ...grant }: Grant) {
@@ -68,7 +67,7 @@ export function grantRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_client_grants_post",
       summary: "Create a client grant",
-      description: `The caller must hold every scope that it gives. A second one without \`oidc\` for the same client, audience and type is refused: scopes are added to the one that is there. ${TOGETHER}`,
+      description: `The caller must hold every scope that it gives. A second one without \`oidc\` for the same client, audience and type is refused: add the scopes to the existing one. ${TOGETHER}`,
       tags,
       params: OidParams,
       body: NewGrantBody,
@@ -96,7 +95,7 @@ export function grantRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_client_grants_id_patch",
       summary: "Change the scopes of a client grant",
-      description: `Tokens that hold a scope that is taken stop. The caller must hold every scope that the grant has and gets. ${TOGETHER}`,
+      description: `Tokens that hold a removed scope stop working. The caller must hold every scope that the grant has before and after. ${TOGETHER}`,
       tags,
       params: GrantParams,
       body: GrantChangeBody,

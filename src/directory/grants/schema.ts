@@ -13,7 +13,7 @@ const client_id = Type.String({
 const audience = Type.String({ minLength: 1, description: "The API that the grant is for." });
 const type = Type.Enum(["any", "authorization_code", "client_credentials", "password"], {
   description:
-    "The kind of flow that it serves. Of a client's grants for one audience a flow takes the one of its own type, else one of `any`, else one with `oidc`.",
+    "The kind of flow that it serves. If a client has several grants for one audience, a flow uses the one of its own type, else one of `any`, else one with `oidc`.",
 });
 const authority = Type.String({
   minLength: 1,
@@ -23,7 +23,7 @@ const authority = Type.String({
 const trusted_domains = Type.Array(Type.String({ pattern: "^[A-Za-z0-9.-]{1,253}$" }), {
   maxItems: 100,
   description:
-    "Domains of e-mail addresses that it is trusted with: a first login joins the existing user of such an address.",
+    "E-mail domains for which the provider is trusted: a first login with such an address joins the existing user who has it.",
 });
 
 export const GrantView = Type.Object({

@@ -74,7 +74,7 @@ export function roleRoutes(app: App, directory: Directory): void {
       operationId: "aid_auths_roles_id_put",
       summary: "Replace a role",
       description:
-        "The caller must hold every scope that it has and gets. Where its scope stays, so do updated_at and tokens. By it and all else, no account user holds more than 200.",
+        "The caller must hold every scope that the role has before and after. If its scope stays the same, so does updated_at, and tokens go on working. No account user may hold more than 200 scopes in all.",
       tags,
       params: RoleParams,
       body: RoleBody,

@@ -147,7 +147,7 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     schema: {
       operationId: "aid_accounts_aid_mgmnt_users_put",
       summary: "Change an account user",
-      description: "Sets the fields it names. The caller must hold every scope that the user holds and gets.",
+      description: "Sets the fields it names. The caller must hold every scope that the user has before and after.",
       tags,
       params: AccountUserParams,
       querystring: ExpandQuery,

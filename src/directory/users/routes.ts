@@ -36,7 +36,7 @@ export interface UserDeps {
 const VERIFIERS = ["admin:customers", "write:customers"];
 const READERS = ["admin:customers", "read:customers"];
 const AT_OWN_CLIENTS =
-  "as their client knows them. A client that they were asked about, since it is not `first_party`, or at which they allowed a device, gets 403.";
+  "named as their client knows them. A client that asked them for consent, because it is not `first_party`, or at which they allowed a device, gets 403.";
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
 export function userRoutes(app: App, deps: UserDeps): void {
@@ -53,7 +53,7 @@ export function userRoutes(app: App, deps: UserDeps): void {
       operationId: "aid_customers_post",
       summary: "Create a user",
       description:
-        "With admin:customers or write:customers, address and number count as verified. Others log nobody in before they are, so there is no password or PIN beside them: it comes with customers/change_password, once an administrator has verified them, or a user name.",
+        "With admin:customers or write:customers, address and number count as verified. Other callers' do not: they log nobody in before they are verified, and may not come with a password or PIN. Those are set later, by customers/change_password once an administrator has verified the address, or with a user name.",
       tags,
       params: OidParams,
       body: NewUserBody,
@@ -105,7 +105,7 @@ export function userRoutes(app: App, deps: UserDeps): void {
     schema: {
       operationId: "aid_customers_cid_put",
       summary: "Change a user",
-      description: `Sets what is named and leaves the rest. Another password or PIN ends the person's logins, and what wrong guesses at the one before closed. With user:customers alone, a person changes their own name and locale, ${AT_OWN_CLIENTS}`,
+      description: `Sets the fields it names and leaves the rest. A new password or PIN ends the person's logins, and opens what wrong guesses had closed. With user:customers alone, a person changes their own name and locale, ${AT_OWN_CLIENTS}`,
       tags,
       params: UserParams,
       body: UserBody,

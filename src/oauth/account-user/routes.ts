@@ -28,8 +28,8 @@ const own = { surface: "account", scopes: ["openid"], subject_types: ["user"] } 
 const done = Type.Null({ description: "Done." });
 const found = refusals("account", ...bearer_refusals);
 const FRESH =
-  "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one; not of a device that they let in.";
-const ENDS = "To switch it on ends the person's other logins.";
+  "Takes the person's own token of a login in the last 5 minutes, with their second factor if they have one. The login of a device that they allowed does not count.";
+const ENDS = "Switching it on ends the person's other logins.";
 
 /** Paths without an account: the token says whose it is. */
 export function accountUserSelfRoutes(app: App, directory: Directory): void {
@@ -121,7 +121,7 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "account_user_mfa_totp_post",
       summary: "Associate an authenticator app",
-      description: `Answers its secret, once; it is of no effect until a password of it is shown. ${FRESH}`,
+      description: `Answers the app's secret, once. It has no effect until a one-time password of the app is shown. ${FRESH}`,
       tags,
       response: { 200: TotpReply, ...found },
     },

@@ -35,7 +35,7 @@ const password = (description: string) => Type.String({ minLength: 1, maxLength:
 export const PasswordBody = Type.Object({
   previous_password: Type.Optional(
     password(
-      "The password until now. Where there is none it may be left out, or be the previous_password_token of a new account. Whoever has forgotten it leaves it out after a login with two other factors.",
+      "The current password. If there is none, leave it out, or send the previous_password_token of a new account. If it was forgotten, leave it out after a login with two other factors.",
     ),
   ),
   proposed_password: Type.String({ minLength: 8, maxLength: 255 }),

@@ -101,7 +101,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       operationId: "aid_customers_mfa_login_initiate_recovery_post",
       summary: "Begin a customer's login without the password",
       description:
-        "Sends a binding code over the account's mfa_recovery_channel. It answers 403 mfa_required at auth/token, whose mfa_token takes a second one over another channel.",
+        "Sends a binding code over the account's mfa_recovery_channel. At auth/token that code answers 403 mfa_required, with an mfa_token for a second code over another channel.",
       tags,
       params: OidParams,
       headers: EndUserHeaders,
@@ -129,7 +129,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       operationId: "aid_customers_change_password",
       summary: "Let a customer choose a new password",
       description:
-        "Mails a code, whether or not the customer is known. With that verification_code, and no other, and a password, sets the password; a code by mail is no second factor beside it.",
+        "Answers alike whether or not the customer is known, and mails a code. Sent again with that verification_code and a password, it sets the password. After that, a code by mail is no second factor beside it.",
       tags,
       params: OidParams,
       headers: EndUserHeaders,

@@ -52,7 +52,7 @@ export const MfaLoginReply = Type.Object({
   challenge_type,
   oob_channel: Type.Optional(
     Type.Enum(["sms", "email"], {
-      description: "Where mfa/challenge sends the code when it names no channel; none: there is no such channel.",
+      description: "Where mfa/challenge sends the code if it names no channel; absent if there is no such channel.",
     }),
   ),
 });

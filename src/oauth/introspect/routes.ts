@@ -24,7 +24,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_introspect_post",
       summary: "What a token is worth",
       description:
-        "RFC 7662, for the client that a token was issued to and for clients whose setting resource_for names its audience. Public clients are refused: a name authorizes nobody (§2.1).",
+        "RFC 7662, for the client that a token was issued to and for clients whose setting resource_for names its audience. Public clients are refused, because a client_id alone proves nothing (§2.1).",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,

@@ -12,7 +12,8 @@ export const ChallengeBody = Type.Object({
   mfa_token: Type.String({ minLength: 1, maxLength: LONGEST_TOKEN, description: "Of the `mfa_required` error." }),
   oob_channel: Type.Optional(
     Type.Enum(channels, {
-      description: "Where the binding code goes; else to one that is left, the account's `mfa_login_channel` first.",
+      description:
+        "Where the binding code goes. Without it: to a channel that this login has not used yet, the account's `mfa_login_channel` first.",
     }),
   ),
 });

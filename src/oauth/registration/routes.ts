@@ -116,7 +116,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_register_client_put",
       summary: "Replace what a client registered",
       description:
-        "RFC 7592 §2.2: what is left out, null or empty, is as if it had never been said. client_id and client_secret are the client's own, or left out. What the account has set stays, and the answer tells it.",
+        "RFC 7592 §2.2: a field that is left out, null or empty is reset. client_id and client_secret are the client's own, or left out. What the account has set stays, and the answer shows it.",
       tags,
       params: Params,
       body: ClientReplacement,

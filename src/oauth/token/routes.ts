@@ -22,7 +22,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
       operationId: "aid_auths_oauth_token_post",
       summary: "Get a token",
       description:
-        "client_credentials: Authorization: Basic with client_id (or the client's uuid) and client_secret, or both in the body without that header, or Bearer with a partner's exchange token. Everything else: Bearer. authorization_code, password and mfa_oob take a client's token with admin:accounts, write:accounts, write:accounts:/auth/users or write:accounts:/auth/users/no-mfa; refresh_token one of the same client; account_user the account user's own, or an ID token of the account's own provider.",
+        "For client_credentials, authenticate by HTTP Basic with client_id (or the client's uuid) and client_secret, or send both in the body, or send a partner's exchange token as Bearer. All other grant types need a Bearer token. authorization_code, password and mfa_oob: a client's token with admin:accounts, write:accounts, write:accounts:/auth/users or write:accounts:/auth/users/no-mfa. refresh_token: a token of the same client. account_user: the account user's own token, or an ID token of the account's own provider.",
       tags: ["authenticate"],
       params: OidParams,
       headers: EndUserHeaders,

@@ -32,7 +32,7 @@ export const AuthTokenBody = Type.Object({
   connection: text("The connection that the code was sent over.", 64),
   username: text("A user name, or the address of a user.", 320),
   password: text("Password of the user.", 255),
-  refresh_token: text("A refresh token; the one of the answer takes its place.", LONGEST_TOKEN),
+  refresh_token: text("A refresh token; the one in the answer replaces it.", LONGEST_TOKEN),
   client_id: ClientCredentials.client_id,
   client_secret: ClientCredentials.client_secret,
   ...factor_properties,

@@ -79,8 +79,8 @@ export const en: Texts = {
   sandbox: {
     title: "Sandbox inbox",
     login_intro:
-      "Messages of this test account reach nobody; they are kept here. Log in as an account user who may read them.",
-    may_not: "Whoever is logged in here may not read them.",
+      "Messages of this test account are not sent; they are kept here. Log in as an account user who may read them.",
+    may_not: "The user who is logged in here may not read these messages.",
     login: "Log in",
     to: "Address or number",
     show: "Show",
@@ -91,8 +91,8 @@ export const en: Texts = {
     intro:
       "This server logs people in to other applications. If you want to log in, go to the application: it sends you here when it needs to.",
     builders: "If you run this server, or build an application:",
-    docs: "Description of the interface",
-    ready: "State of this server",
+    docs: "API documentation",
+    ready: "Status of this server",
   },
   signed_out: "You are logged out",
   signed_out_intro: "You can close this page.",
@@ -110,7 +110,7 @@ export const en: Texts = {
       "There is nothing here, or not any more. If you were logging in, that login has expired or was begun in another browser, or your browser keeps no cookies: allow them, go back to the application and begin again.",
     access_denied: "This is not allowed here. Go back to where you came from, and begin again.",
     other:
-      "The application asked for something that is not possible here. Go back to it. If this happens again, tell whoever runs it what is said below.",
+      "The application asked for something that is not possible here. Go back to it. If this happens again, tell the people who run it what it says below.",
   },
   reference: "Reference",
   terms: "Terms",
