@@ -43,10 +43,10 @@ export interface ContactRequest extends Contact {
   /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
   readonly locale: string | undefined;
   /** By whom it is asked for. */
-  readonly caller: Caller;
+  readonly caller: ContactCaller;
 }
 
-export interface Caller {
+export interface ContactCaller {
   /** A person who acts for themselves, and not one that may change their record. */
   readonly own: boolean;
   /** Where that person is; null when nothing is known. */
@@ -112,7 +112,7 @@ async function chargeContact(
   { storage, master_keys }: Directory,
   { account: { account_id, settings }, user: { id, type } }: Pick<Contact, "account" | "user">,
   identifier: Identifier,
-  { own, source, client_uuid }: Caller,
+  { own, source, client_uuid }: ContactCaller,
   now: number,
 ): Promise<void> {
   const charge = (budget: BudgetName, subject: string): Charge => ({ account_id, budget, subject });
