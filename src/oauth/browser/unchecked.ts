@@ -1,5 +1,5 @@
 import type { FastifyReply } from "fastify";
-import { findSessions } from "../../authentication/sessions/sessions.ts";
+import { findSessions } from "../../authentication/sessions/find-sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { callbackHost } from "../../directory/clients/home.ts";
