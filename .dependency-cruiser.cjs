@@ -28,6 +28,8 @@ const FLOORS = {
   secrets: [],
 };
 const WINGS = Object.keys(FLOORS);
+/** Files beside the wings. */
+const SERVER = "^src/(server|serve|start-server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$";
 const TEST = "\\.test\\.ts$";
 const wing = (names) => `^src/(${names.join("|")})(/|\\.ts$)`;
 
@@ -97,7 +99,7 @@ module.exports = {
     {
       name: "server-knows-no-command",
       severity: "error",
-      from: { path: "^src/(server|start-server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$" },
+      from: { path: SERVER },
       to: { path: "^src/cli/" },
     },
     {
@@ -105,7 +107,7 @@ module.exports = {
       comment: "Reading its modules takes longer than most commands do.",
       severity: "error",
       from: { path: "^src/(cli/|core\\.ts$)", pathNot: TEST },
-      to: { path: "^src/(start-)?server\\.ts$|routes\\.ts$", dynamic: false },
+      to: { path: "^src/(server|serve|start-server)\\.ts$|routes\\.ts$", dynamic: false },
     },
     {
       name: "only-server-mounts-routes",
@@ -131,11 +133,7 @@ module.exports = {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: [
-          wing([...WINGS, ...GROUND, "cli"]),
-          "^src/(server|start-server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$",
-          TEST,
-        ],
+        pathNot: [wing([...WINGS, ...GROUND, "cli"]), SERVER, TEST],
       },
       to: {},
     },

@@ -6,8 +6,8 @@
 import { execFileSync } from "node:child_process";
 import { sql } from "kysely";
 import { codeDigest, newChallenge } from "../dist/authentication/codes/code.js";
+import { beginSession } from "../dist/authentication/sessions/begin-session.js";
 import { newBrowser } from "../dist/authentication/sessions/session.js";
-import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { unknownPerson } from "../dist/authentication/verification/person.js";
 import { sqlitePath } from "../dist/config.js";
 import { createAccount } from "../dist/directory/accounts/create-account.js";

@@ -1,4 +1,4 @@
 /** What `node dist/server.js` starts; the build makes a few files of it and of all that it needs (`scripts/bundle.mjs`). */
-import { serve } from "./start-server.ts";
+import { serve } from "./serve.ts";
 
 await serve();

@@ -3,7 +3,6 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import { adviceOn } from "./advice.ts";
 import { recordDeed } from "./audit/audit.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
 import { renderCode } from "./authentication/messages/message.ts";
@@ -14,9 +13,8 @@ import { endingSweep } from "./authentication/sessions/endings.ts";
 import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
-import { checkSettings } from "./check-settings.ts";
 import { addressOf, listenFault } from "./config/listen.ts";
-import { type Config, ConfigError, readConfig } from "./config.ts";
+import type { Config } from "./config.ts";
 import { type Core, openCore } from "./core.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
@@ -26,6 +24,7 @@ import { lookUpAccount } from "./directory/accounts/find-account.ts";
 import { accountRoutes } from "./directory/accounts/routes.ts";
 import { clientRoutes } from "./directory/clients/routes.ts";
 import { offerDemo } from "./directory/demo/offer-demo.ts";
+import type { Directory } from "./directory/directory.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
@@ -85,8 +84,6 @@ import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
 import { openTracing, type Tracing } from "./telemetry/tracing.ts";
 import { keySweep, type NoteRotated } from "./tokens/keys/rotate-key.ts";
-import { tuneEngine } from "./tune-engine.ts";
-import { environment, forkedByAnother, serveWithWorkers } from "./workers.ts";
 
 export interface RunningServer {
   readonly app: App;
@@ -181,7 +178,8 @@ async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void
   if (failures.length > 0) throw failures[0];
 }
 
-const waitOf =
+/** Tells the operator why the start goes on no further. */
+export const waitOf =
   (log: Logger): OnWait =>
   (migration) =>
     log.warn({ migration }, "waits for a table that somebody is using");
@@ -196,28 +194,31 @@ async function tellNewer({ database_url }: Config, log: Logger): Promise<void> {
 export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
-  const noteRotated: NoteRotated = (tx, { account_id, alg }, kid) => {
-    const now = instant(directory.storage.now());
-    const about = {
-      account_id,
-      action: "keys.rotated",
-      entity: account_id,
-      now,
-      facts: { alg, kid, immediately: false },
-    };
-    return recordDeed(tx, { ...about, actor: { id: null, context: {} } });
-  };
-  const budgets = [budgetSweep, rememberedBudgetSweep, unclosedBudgetSweep];
   const own = [
-    ...budgets,
+    budgetSweep,
+    rememberedBudgetSweep,
+    unclosedBudgetSweep,
     outboxSweep,
     revocationSweep,
     registrationSweep(directory),
-    keySweep(tokens, leadOf, noteRotated),
+    keySweep(tokens, leadOf, noteRotated(directory)),
     endingSweep(directory),
   ];
   return [...own, ...authenticationSweeps, ...oauthSweeps];
 }
+
+/** Nobody has asked for it. */
+const noteRotated =
+  ({ storage }: Directory): NoteRotated =>
+  (tx, { account_id, alg }, kid) =>
+    recordDeed(tx, {
+      account_id,
+      action: "keys.rotated",
+      entity: account_id,
+      now: instant(storage.now()),
+      actor: { id: null, context: {} },
+      facts: { alg, kid, immediately: false },
+    });
 
 interface Parts {
   /** The outbox has something to send. */
@@ -312,60 +313,4 @@ async function readinessOf({ storage, directory }: Core, counts: Parts["counts"]
     ...(undeliverable > 0 ? { undeliverable_messages: undeliverable } : {}),
   };
   return { ready, checks: { database, revocations }, degraded };
-}
-
-const ALONE = "a parent that is not ours has forked this process, which serves alone: WORKERS counts for nothing here";
-
-/**
- * Runs until SIGTERM or SIGINT. What stops the start is told by `explain`: to standard error, in lines that say what to
- * do, with exit code 2 for faults of the settings.
- */
-export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
-  tuneEngine();
-  try {
-    const asked = readConfig(await environment(), { check: checkSettings });
-    const config = forkedByAnother ? { ...asked, workers: 1 } : asked;
-    if (asked.workers > config.workers) openLogger(config.log_level).warn({ workers: asked.workers }, ALONE);
-    if (config.workers > 1) {
-      const onWait: OnWait = (migration) => waitOf(openLogger(config.log_level))(migration);
-      await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }), onWait);
-    } else await run(config, options);
-  } catch (error) {
-    explain(error);
-    process.exit();
-  }
-}
-
-async function run(config: Config, options: ServerOptions): Promise<void> {
-  // Nobody need read the walk-through; the log has a stream of its own.
-  process.stdout.on("error", () => {});
-  // Before the start, which may take a while: to stop a server that is only starting is no failure.
-  const told = new Promise<NodeJS.Signals>((done) => {
-    // For good: with nobody listening, the second one of a service manager and a parent process would end it on the spot.
-    process.on("SIGTERM", done);
-    process.on("SIGINT", done);
-  });
-  void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
-  const abandoned = told.then(() => Promise.reject(told));
-  abandoned.catch(() => {});
-  const server = await startServer(config, { ...options, abandoned }).catch(async (error: unknown) => {
-    // PostgreSQL takes back what a migration had begun.
-    if (error !== told) throw error;
-    openLogger(config.log_level).info({ signal: await told }, "stopping");
-    process.exit(0);
-  });
-  // What nobody waited for is no reason to end what everybody else waits for.
-  process.on("unhandledRejection", (error) =>
-    server.app.log.error({ err: error }, "something failed that nobody waited for"),
-  );
-  const signal = await told;
-  server.app.log.info({ signal }, "stopping");
-  await server.stop();
-  process.exit(0);
-}
-
-/** What the operator has to do. */
-function explainInLines(error: unknown): void {
-  process.stderr.write(`${adviceOn(error)}\n`);
-  process.exitCode = error instanceof ConfigError ? 2 : 1;
 }

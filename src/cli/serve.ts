@@ -6,7 +6,7 @@ export function serveCommand(): Command {
     .description("Run the server. Settings come from the environment.")
     .option("--json", "print JSON alone: the log, which is JSON as it is, and what stops the start")
     .action(async (options: Output) => {
-      const { serve } = await import("../start-server.ts");
+      const { serve } = await import("../serve.ts");
       await serve({ json: options.json === true }, (error) => fail(error, options));
     });
 }

@@ -186,7 +186,7 @@ export interface Taken {
 }
 
 /** What those that refuse say together. */
-export interface Refusal {
+export interface BudgetRefusal {
   /** Seconds to wait. */
   readonly retry_after: number;
   /** None of them has refused another in its window before. */

@@ -8,7 +8,7 @@
  */
 import { refuse } from "../errors.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
-import { type BudgetKey, type Charge, limitOf, type Refusal, type Taken } from "./budgets.ts";
+import { type BudgetKey, type BudgetRefusal, type Charge, limitOf, type Taken } from "./budgets.ts";
 import {
   type Counted,
   costOf,
@@ -34,14 +34,14 @@ export type Steps = readonly (Charge | readonly Charge[])[];
  * not even for a moment. Before that it looks: one that is used up leaves no row of the others, of which anybody may make
  * up as many as they like, and is asked no more once it has refused somebody. What is refused gives back what it took.
  */
-export const takeBudgets = (storage: Storage, steps: Steps, now: number): Promise<Refusal | undefined> =>
+export const takeBudgets = (storage: Storage, steps: Steps, now: number): Promise<BudgetRefusal | undefined> =>
   takeSteps(steps, {
     look: (charges) => peekBudgets(storage.read, charges, now),
     take: (charges) => Promise.all(charges.map((charge) => takeBudget(storage, charge, now))),
   });
 
 /** As `takeBudgets`, inside a write transaction; as of `chargeAll` the counts commit with it. */
-export const takeBudgetsIn = (tx: Transaction, steps: Steps, now: number): Promise<Refusal | undefined> =>
+export const takeBudgetsIn = (tx: Transaction, steps: Steps, now: number): Promise<BudgetRefusal | undefined> =>
   takeSteps(steps, {
     look: (charges) => peekBudgets(tx.db, charges, now),
     take: (charges) => chargeAll(tx, charges, now),
@@ -79,7 +79,7 @@ const FIRST = 1;
 const isBeyond = (charge: Charge, taken: Taken | undefined, by: number): boolean =>
   taken !== undefined && taken.count > limitOf(charge) + by;
 
-function refusalOf(charges: readonly Charge[], taken: readonly Taken[], by: number): Refusal | undefined {
+function refusalOf(charges: readonly Charge[], taken: readonly Taken[], by: number): BudgetRefusal | undefined {
   const retry_after = longestWait(taken);
   if (retry_after === undefined) return undefined;
   return { retry_after, first: !charges.some((charge, place) => isBeyond(charge, taken[place], by)) };

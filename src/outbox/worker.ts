@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { instant, type Storage } from "../storage/storage.ts";
 import { type AttemptContext, attemptDelivery } from "./attempt.ts";
 import type { OutboxRow, SentChannel } from "./outbox.ts";
+import { openQueueTurns, type QueueTurns, type Slots } from "./queue-turns.ts";
 import { selectDueQueues, updateClaim, updateClaimRenewed, updateForeignClaims } from "./store.ts";
-import { openTurns, type Slots, type Turns } from "./turns.ts";
 
 /** A channel waits for itself alone, and no account and no server that clients named gets more than its share. */
 const SLOTS: Readonly<Record<SentChannel, Slots>> = {
@@ -40,7 +40,7 @@ interface Worker extends AttemptContext {
   /** Since when the database has answered whatever it was asked; no time at all where it did not the last time. */
   readonly answered: { since: number };
   readonly inFlight: Map<string, UnderWay>;
-  readonly turns: Turns;
+  readonly turns: QueueTurns;
 }
 
 interface UnderWay extends Pick<OutboxRow, "account_id" | "channel" | "destination"> {
@@ -71,7 +71,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     lease,
     answered: { since: Number.POSITIVE_INFINITY },
     inFlight,
-    turns: openTurns(slots),
+    turns: openQueueTurns(slots),
   };
   const sleeper = openSleeper();
   let stopping = false;

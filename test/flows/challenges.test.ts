@@ -1,7 +1,8 @@
 /** What a refused bearer learns from `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1): what is missing, and where to get it. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { findToken, lookUpToken } from "../../src/oauth/bearer/bearer.ts";
+import { lookUpToken } from "../../src/oauth/bearer/find-alive.ts";
+import { findToken } from "../../src/oauth/bearer/find-token.ts";
 import { openRevocations } from "../../src/revocation/revocation.ts";
 import { athOf, openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";

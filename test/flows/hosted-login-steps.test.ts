@@ -5,8 +5,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { beginSession } from "../../src/authentication/sessions/begin-session.ts";
+import { findSessions } from "../../src/authentication/sessions/find-sessions.ts";
 import { knowsPerson } from "../../src/authentication/sessions/known-browser.ts";
-import { beginSession, findSessions } from "../../src/authentication/sessions/sessions.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { changeClient } from "../../src/directory/clients/change-client.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";

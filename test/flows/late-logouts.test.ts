@@ -1,7 +1,7 @@
 /** Whoever logs out or takes back consent late ends as much as whoever does it at once. */
 import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { browserSweeps } from "../../src/authentication/sessions/sessions.ts";
+import { browserSweeps } from "../../src/authentication/sessions/session.ts";
 import { familySweep } from "../../src/oauth/refresh/sweep.ts";
 import { reveal } from "../../src/secrets/secret.ts";
 import { signJws } from "../../src/tokens/jws.ts";

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sendContactCode } from "../../src/authentication/contact/verify-contact.ts";
+import { sendContactCode } from "../../src/authentication/contact/send-contact-code.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { findUser } from "../../src/directory/users/find-user.ts";

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { hashPassword, storePassword } from "../../src/authentication/passwords/password.ts";
 import { provePassword } from "../../src/authentication/passwords/prove-password.ts";
-import { beginSession } from "../../src/authentication/sessions/sessions.ts";
+import { beginSession } from "../../src/authentication/sessions/begin-session.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { beginStatement, type NewFamily } from "../../src/oauth/refresh/begin-statement.ts";

@@ -3,7 +3,7 @@
  * nothing that reads an account's rows to find a few of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { pagesOfAuthorizations } from "../../src/authentication/sessions/sessions.ts";
+import { pagesOfAuthorizations } from "../../src/authentication/sessions/led-authorizations.ts";
 import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";
 import { sqlitePath } from "../../src/config.ts";
 import { budgetSweep, rememberedBudgetSweep, unclosedBudgetSweep } from "../../src/limits/limits.ts";

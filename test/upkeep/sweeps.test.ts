@@ -1,6 +1,6 @@
 /** Rows that are of no more use go, in batches, and nobody notices. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { browserSweeps } from "../../src/authentication/sessions/sessions.ts";
+import { browserSweeps } from "../../src/authentication/sessions/session.ts";
 import { codeSweep, REMEMBERED } from "../../src/authentication/verification/verification.ts";
 import { budgetSweep, takeBudget } from "../../src/limits/limits.ts";
 import { type Sweep, startJanitor } from "../../src/storage/janitor.ts";

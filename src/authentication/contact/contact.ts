@@ -4,8 +4,18 @@
  *
  * In: a user, a field and perhaps a new value; later the code. Out: a record whose address or number may log in.
  */
+import type { Account } from "../../directory/accounts/account.ts";
+import type { User } from "../../directory/users/user.ts";
 import type { VerifiedField } from "../../directory/users/verify-contact.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
+
+export interface Contact {
+  readonly account: Account;
+  readonly user: User;
+  readonly field: VerifiedField;
+  /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
+  readonly moves_factors: boolean;
+}
 
 export interface ContactChallenge {
   readonly account_id: string;
@@ -27,6 +37,11 @@ export const CONTACT_CODE_LENGTH = 6;
 export const CONTACT_LIFETIME = 600_000;
 /** Whom wrong codes are counted against: not what guards the person's password. */
 export const contactGuesser = (user_id: string) => `contact ${user_id}`;
+
+/** Over which connection it is reached. */
+export const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
+/** In whose name a message about it comes: the account's, since no client sends it. */
+export const senderIs = ({ name }: Account) => ({ name, login_uri: null, host: null });
 
 /** An hour after they expired. */
 export const contactSweep = expirySweep(

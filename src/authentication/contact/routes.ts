@@ -12,7 +12,8 @@ import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
 import { requestedLanguage } from "../messages/requested-language.ts";
-import { confirmContact, sendContactCode } from "./verify-contact.ts";
+import { confirmContact } from "./confirm-contact.ts";
+import { sendContactCode } from "./send-contact-code.ts";
 
 const writes = ["admin:customers", "write:customers"] as const;
 

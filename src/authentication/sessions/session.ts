@@ -8,8 +8,10 @@
  */
 import { randomBytes } from "node:crypto";
 import type { UserType } from "../../directory/clients/client.ts";
+import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { base64url, sha256 } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
+import { expirySweep } from "../../storage/delete-expired.ts";
 import type { Instant } from "../../storage/storage.ts";
 
 export interface NewSession {
@@ -45,3 +47,13 @@ export function newBrowser(): { readonly cookie: Secret; readonly digest: Uint8A
 export function readBrowser(cookie: string | undefined): Uint8Array | undefined {
   return cookie !== undefined && /^[A-Za-z0-9_-]{43}$/.test(cookie) ? sha256(cookie) : undefined;
 }
+
+/** What a session led to is known until every access token of it is over, so that taking back consent ends those too. */
+export const browserSweeps = [
+  expirySweep("browser sessions", { table: "sessions", key: ["id"] }, TOKENS_LIVE),
+  expirySweep(
+    "authorizations of sessions",
+    { table: "session_authorizations", key: ["session_id", "sid"] },
+    TOKENS_LIVE,
+  ),
+];

@@ -8,9 +8,10 @@ import { withhold } from "../messages/sms-limits.ts";
 import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
+import type { PersonNow } from "./people-store.ts";
 import type { SendRequest } from "./send.ts";
 import { wentOver, wentOverAlone, wentOverSeveral, withConnection } from "./sent-over.ts";
-import { type CodeRow, type PersonNow, selectCode, selectLiveCodes, selectLoginSession, updateSent } from "./store.ts";
+import { type CodeRow, selectCode, selectLiveCodes, selectLoginSession, updateSent } from "./store.ts";
 
 export interface Delivery {
   /** The code of this login; undefined when a resend found it spent. */

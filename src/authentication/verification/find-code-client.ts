@@ -9,14 +9,9 @@ import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "../codes/code.ts";
 import { isShut } from "./guess-window.ts";
 import type { Naming } from "./name-person.ts";
+import { selectGuessWindow } from "./people-store.ts";
 import { findPerson, formerPerson } from "./person.ts";
-import {
-  type PersonsCode,
-  selectClientOfDigest,
-  selectCodesOfPerson,
-  selectGuessWindow,
-  selectLoginSession,
-} from "./store.ts";
+import { type PersonsCode, selectClientOfDigest, selectCodesOfPerson, selectLoginSession } from "./store.ts";
 import { REMEMBERED } from "./verification.ts";
 
 export interface CodeNaming extends Omit<Naming, "client"> {

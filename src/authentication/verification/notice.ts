@@ -12,7 +12,7 @@ import { recipientOf } from "../messages/recipient.ts";
 import { reached } from "../messages/sms-limits.ts";
 import type { GuessWindow } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
-import { selectPersonNow, selectUserBy } from "./store.ts";
+import { selectPersonNow, selectUserBy } from "./people-store.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface Closing {

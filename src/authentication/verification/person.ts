@@ -5,7 +5,7 @@ import { base64url, hmac } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { smallUuid } from "../../secrets/uuid.ts";
 import type { Database } from "../../storage/storage.ts";
-import { type KnownUser, selectUsersBy } from "./store.ts";
+import { type KnownUser, selectUsersBy } from "./people-store.ts";
 
 /** Whom guesses and codes are counted against. Unknown identifiers get a person too, who behaves the same. */
 export interface Person {

@@ -1,6 +1,6 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import type { BudgetName, Charge, Refusal } from "../../limits/budgets.ts";
+import type { BudgetName, BudgetRefusal, Charge } from "../../limits/budgets.ts";
 import { type Steps, takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { sourceCharges, sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
@@ -10,7 +10,7 @@ export interface ChargedSend {
   /** It is one of those that the caller has of its own. */
   readonly own: boolean;
   /** Undefined when the send is allowed. */
-  readonly refused: Refusal | undefined;
+  readonly refused: BudgetRefusal | undefined;
 }
 
 /**
@@ -57,7 +57,7 @@ export async function takeCommon(
   { identifier, source, client_id }: CommonSend,
   now: number,
   apart = "",
-): Promise<Refusal | undefined> {
+): Promise<BudgetRefusal | undefined> {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
   const of_all = [charge("send_identifier", identifier), ofClient(account, `${apart}${client_id}`)];

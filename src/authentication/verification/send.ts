@@ -9,14 +9,9 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
+import { type PersonNow, selectPersonNow } from "./people-store.ts";
 import { chargeSend } from "./send-limits.ts";
-import {
-  insertLoginSession,
-  type LoginSessionRow,
-  type PersonNow,
-  selectLoginSession,
-  selectPersonNow,
-} from "./store.ts";
+import { insertLoginSession, type LoginSessionRow, selectLoginSession } from "./store.ts";
 import { boundAudience, type CodePurpose } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 

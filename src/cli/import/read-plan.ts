@@ -1,5 +1,5 @@
 import { type Account, canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
-import { checkSettings as checkAccountSettings } from "../../directory/accounts/check-settings.ts";
+import { checkAccountSettings } from "../../directory/accounts/check-settings.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
 import { checkClientId, checkSettings, checkSettingsLength, isUuid } from "../../directory/clients/check-settings.ts";

@@ -3,7 +3,7 @@ import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { NAMES_TAKEN, PUBLIC_GRANTS_CHANGED } from "../grants/change-grants.ts";
 import type { Account } from "./account.ts";
-import { checkSettings } from "./check-settings.ts";
+import { checkAccountSettings } from "./check-settings.ts";
 import { findAccount } from "./find-account.ts";
 import { holdAccount } from "./hold-account.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -23,7 +23,7 @@ export async function changeSettings(
   actor: Actor,
   permit?: (db: Database, account: Account) => Promise<void>,
 ): Promise<Account> {
-  await checkSettings(account_id, change);
+  await checkAccountSettings(account_id, change);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const { account, stored } = await holdAccount(tx, account_id, now);

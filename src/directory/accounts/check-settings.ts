@@ -8,7 +8,7 @@ import type { AccountSettings } from "./settings.ts";
 type Settings = Partial<AccountSettings>;
 
 /** What no schema can say of an account's settings. @throws 400 invalid_request with every fault. */
-export async function checkSettings(account_id: string, settings: Settings): Promise<void> {
+export async function checkAccountSettings(account_id: string, settings: Settings): Promise<void> {
   const faults = [
     ...(await countryFaults(settings)),
     ...jwksFaults(settings),

@@ -4,7 +4,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { createConnections } from "../connections/connection.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
-import { checkSettings } from "./check-settings.ts";
+import { checkAccountSettings } from "./check-settings.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
 
@@ -23,7 +23,7 @@ export interface NewAccount {
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
   const account_id = readAccountId(input.account_id);
-  await checkSettings(account_id, input.settings ?? {});
+  await checkAccountSettings(account_id, input.settings ?? {});
   const now = directory.storage.now();
   const account = await directory.storage.write((tx) => createAccountIn(tx, { ...input, account_id }, actor, now));
   if (!account) throw refuseField("account_id", "taken", "is taken");

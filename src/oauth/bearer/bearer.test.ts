@@ -22,7 +22,9 @@ import { issueAccessToken } from "../../tokens/issue.ts";
 import { openTokens } from "../../tokens/tokens.ts";
 import type { Presented } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { findAlive, findBearer, findToken, lookUpToken, requireBearer } from "./bearer.ts";
+import { findBearer, requireBearer } from "./bearer.ts";
+import { findAlive, lookUpToken } from "./find-alive.ts";
+import { findToken } from "./find-token.ts";
 
 const public_url = "http://localhost:8080";
 const actor = { id: "test", context: {} };

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
-import { bearerToken, challengeOf, checkBearer } from "./bearer.ts";
+import { checkBearer } from "./bearer.ts";
+import { challengeOf } from "./challenge.ts";
+import { bearerToken } from "./find-token.ts";
 
 it("a token is read out of a header in one of two schemes, and challenged where it is not", () => {
   for (const header of ["Bearer a.b.c", "bearer  a.b.c ", "DPoP a.b.c"]) expect(bearerToken(header)).toBe("a.b.c");

@@ -1,6 +1,6 @@
+import { beginSession } from "../../authentication/sessions/begin-session.ts";
 import { moveRequests } from "../../authentication/sessions/move-to-cookie.ts";
 import { newBrowser } from "../../authentication/sessions/session.ts";
-import { beginSession } from "../../authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Secret } from "../../secrets/secret.ts";

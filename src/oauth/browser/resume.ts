@@ -1,5 +1,5 @@
+import { findSessions } from "../../authentication/sessions/find-sessions.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { findSessions } from "../../authentication/sessions/sessions.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";

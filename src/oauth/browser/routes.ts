@@ -20,7 +20,7 @@ import { browserOf } from "./cookie.ts";
 import { pushRequest } from "./push-request.ts";
 import { checkSilent, nextStep } from "./resume.ts";
 import { RawParameters } from "./schema.ts";
-import { silentAnswer } from "./unchecked.ts";
+import { sendRefusal } from "./unchecked.ts";
 
 const tags = ["oauth"];
 /** What a client that its document describes may meet. */
@@ -41,23 +41,18 @@ const seen = Type.Null({ description: "`Location` is a login page, or the callba
 export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage): void {
   const { directory } = oauth;
 
-  const pageOf = (request: AuthorizationRequest) => loginPageOf(directory.public_url, request);
-
   /** For its login page, where the browser goes. What was pushed was counted then, or its client showed who it is. */
   async function keep(request: FastifyRequest, reply: FastifyReply, begun: AuthorizationRequest, raw: RawParameters) {
     if (!isPushed(raw))
       await chargeRequest(oauth, request.account_id, { address: request.ip, browser: browserOf(request, directory) });
-    return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
+    const page = loginPageOf(directory.public_url, await keepRequest(oauth, begun));
+    return reply.header("cache-control", "no-store").redirect(page, 303);
   }
 
   async function begin(request: FastifyRequest, reply: FastifyReply, raw: RawParameters) {
-    const { account_id } = request;
     try {
-      const begun = await beginRequest(oauth, account_id, {
-        raw,
-        faults: parameterFaults(request),
-        source: request.ip,
-      });
+      const { account_id, ip: source } = request;
+      const begun = await beginRequest(oauth, account_id, { raw, faults: parameterFaults(request), source });
       const resumed = await nextStep(oauth, begun, browserOf(request, directory));
       const { next } = resumed;
       if (next.step === "done")
@@ -65,18 +60,8 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
       checkSilent(begun, next);
       return await keep(request, reply, begun, raw);
     } catch (error) {
-      return refuseAt(request, reply, error);
+      return sendRefusal(directory, reply, error, postAnswer);
     }
-  }
-
-  /** Tells the client what was wrong, unless nobody knows whether the browser should go there. */
-  async function refuseAt(request: FastifyRequest, reply: FastifyReply, error: unknown) {
-    const { account_id } = request;
-    return sendAnswer(
-      reply,
-      await silentAnswer(directory, account_id, browserOf(request, directory), error),
-      postAnswer,
-    );
   }
 
   app.route({
@@ -117,7 +102,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
         const begun = await beginRequest(oauth, account_id, { raw, faults, source });
         return await keep(request as FastifyRequest, reply as FastifyReply, begun, raw);
       } catch (error) {
-        return refuseAt(request, reply as FastifyReply, error);
+        return sendRefusal(directory, reply as FastifyReply, error, postAnswer);
       }
     },
   });

@@ -1,28 +1,32 @@
-import { findSessions } from "../../authentication/sessions/sessions.ts";
+import type { FastifyReply } from "fastify";
+import { findSessions } from "../../authentication/sessions/find-sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { callbackHost } from "../../directory/clients/home.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { anyAgreed } from "../consents/consent.ts";
-import { type Answer, errorAnswer } from "./answer.ts";
+import { errorAnswer, type FormPage, sendAnswer } from "./answer.ts";
+import { browserOf } from "./cookie.ts";
 import { type AnswerTo, directly, RedirectedRefusal } from "./redirected-refusal.ts";
 
 /**
- * The answer to a refusal that nobody saw, from any door that a browser can be pushed through. A client that registered
- * itself could otherwise use this server's address to lead people anywhere (RFC 9700 §4.11.2): to its callback goes
- * only whoever has agreed to it before.
+ * Tells a client of a refusal that nobody saw, from any door that a browser can be pushed through. A client that
+ * registered itself could otherwise use this server's address to lead people anywhere (RFC 9700 §4.11.2): to its
+ * callback goes only whoever has agreed to it before.
  *
  * @throws the refusal itself, for a page of ours, where the browser may not go there; any other error as it is.
  */
-export async function silentAnswer(
+export async function sendRefusal(
   directory: Directory,
-  account_id: string,
-  browser: Uint8Array | undefined,
+  reply: FastifyReply,
   error: unknown,
-): Promise<Answer> {
+  formPage: FormPage,
+): Promise<FastifyReply> {
   if (!(error instanceof RedirectedRefusal)) throw error;
-  if (!(await mayGoThere(directory, account_id, error.to, browser))) throw directly(error);
-  return errorAnswer(error, issuerOf(directory.public_url, account_id));
+  const { request } = reply;
+  const { account_id } = request;
+  if (!(await mayGoThere(directory, account_id, error.to, browserOf(request, directory)))) throw directly(error);
+  return sendAnswer(reply, errorAnswer(error, issuerOf(directory.public_url, account_id)), formPage);
 }
 
 /**

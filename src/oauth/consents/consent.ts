@@ -5,7 +5,7 @@
  * at and to take back, which ends what the client got by it.
  */
 import { recordDeed } from "../../audit/audit.ts";
-import { authorizationsSince, pagesOfAuthorizations } from "../../authentication/sessions/sessions.ts";
+import { authorizationsSince, pagesOfAuthorizations } from "../../authentication/sessions/led-authorizations.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { DEVICE_CODE } from "../../directory/clients/settings.ts";

@@ -13,12 +13,12 @@ import { type CustomerRequest, nameCustomer, proveCustomer } from "./customer.ts
 
 /** Tokens for a password, or the second factor where one is asked for. @throws 400 invalid_grant; 403 mfa_required; 429. */
 export async function logInCustomer(oauth: Oauth, request: CustomerRequest, password: Secret): Promise<PersonTokens> {
-  const { bearer, audience } = request;
+  const { caller, audience } = request;
   const named = await nameCustomer(oauth, request);
-  const asks_for_factor = !bearer.scope.includes(NO_MFA);
+  const asks_for_factor = !caller.bearer.scope.includes(NO_MFA);
   const subject = await proveCustomer(oauth, named, request, password, asks_for_factor);
-  const { account, client, grant, now } = named;
-  return finishFirstFactor(oauth, { account, bearer, now }, { client, grant, audience, subject, lasting: true });
+  const { client, grant } = named;
+  return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
 }
 
 export interface BegunLogin {
@@ -32,7 +32,8 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
   const { directory } = oauth;
   const named = await nameCustomer(oauth, request);
   const subject = await proveCustomer(oauth, named, request, shown, true);
-  const { account, client, grant, now } = named;
+  const { client, grant } = named;
+  const { account, now } = request.caller;
   const continuation = () => tokenContinuation({ audience: request.audience, lasting: true });
   const pending = await pendingAfter(directory, { account, client, grant_id: grant.id, subject, continuation, now });
   if (!pending) throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
@@ -48,10 +49,11 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
  * @throws 400 invalid_request; 403 unauthorized_client; 429 too_many_requests.
  */
 export async function recoverCustomer(oauth: Oauth, request: CustomerRequest): Promise<Recovery> {
-  const { account, client, grant, person, named, source, now } = await nameCustomer(oauth, request);
-  const { audience, bearer, locale, facts } = request;
+  const { client, grant, person, named } = await nameCustomer(oauth, request);
+  const { caller, audience, locale } = request;
+  const { account, bearer, facts, source, now } = caller;
   const continuation = tokenContinuation({ audience, lasting: true });
-  const login = { account, client, grant_id: grant.id, person, named, source, continuation, now };
+  const login = { account, client, grant_id: grant.id, person, named, source: source(client), continuation, now };
   const message = { channel: account.settings.mfa_recovery_channel, locale, sender: senderOf(account, client) };
   return recoverLogin(oauth, { ...login, ...message, actor: bearer.subject, facts });
 }

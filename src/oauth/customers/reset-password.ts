@@ -1,4 +1,3 @@
-import type { RequestFacts } from "../../audit/audit.ts";
 import { recordDeed } from "../../audit/audit.ts";
 import { forgetGuesses, giveBackOfSource, takeOfSource } from "../../authentication/guesses/guess.ts";
 import { asksForFactor, factorsOf } from "../../authentication/mfa/factors.ts";
@@ -16,21 +15,11 @@ import { findConnection } from "../../directory/connections/connection.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
 import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { refuse } from "../../errors.ts";
-import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { endLoginsOf } from "../refresh/end-logins.ts";
-import type { NamedCustomer } from "./customer.ts";
-
-export interface Reset {
-  readonly bearer: Bearer;
-  readonly email: string;
-  readonly audience: string;
-  /** BCP 47; what the request asks for. */
-  readonly locale: string | undefined;
-  readonly facts: RequestFacts;
-}
+import type { CustomerRequest, NamedCustomer } from "./customer.ts";
 
 const purpose = "password_reset" as const;
 
@@ -43,10 +32,15 @@ const forResets = (client: Client): Client => ({
   settings: { ...client.settings, login_uri: null, signup: false },
 });
 
-/** Mails a code with which a new password may be chosen; known and unknown people cannot be told apart. @throws 429. */
-export async function offerReset(oauth: Oauth, customer: NamedCustomer, reset: Reset) {
-  const { bearer, email, audience, locale, facts } = reset;
-  const { account, client, source, now } = customer;
+/**
+ * Mails a code with which a new password may be chosen; known and unknown people cannot be told apart.
+ *
+ * @throws 429 too_many_requests.
+ */
+export async function offerReset(oauth: Oauth, { client }: NamedCustomer, request: CustomerRequest): Promise<void> {
+  const { caller, ident: email, audience, locale } = request;
+  const { account, bearer, facts, now } = caller;
+  const source = caller.source(client);
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
   const about = { account, client: forResets(client), audience, purpose, connection, email, user_type, source };
@@ -65,16 +59,17 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, reset: R
  */
 export async function resetPassword(
   oauth: Oauth,
-  { account, client, grant, source, now }: NamedCustomer,
-  { bearer, email, audience, facts }: Reset,
+  { client, grant }: NamedCustomer,
+  { caller, ident, audience }: CustomerRequest,
   verification_code: Secret,
   password: Secret,
 ): Promise<void> {
   const { directory } = oauth;
+  const { account, bearer, facts, now } = caller;
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
   // Hashing costs as much for a code that was made up as for one that is right.
-  const from = { account_id, source };
+  const from = { account_id, source: caller.source(client) };
   await takeOfSource(directory, from, now);
   // Where it cannot be given back it counts, and the code still sets the password.
   const giveBack = () => directory.storage.write((tx) => giveBackOfSource(tx, directory, from)).catch(() => {});
@@ -93,9 +88,10 @@ export async function resetPassword(
     verification_code,
     connection: "email",
     ident_type: "email" as const,
+    ident,
   };
   const actor = bearer.subject;
-  const { user_id, second_factor } = await redeemCode(oauth, { ...about, ident: email, actor, facts, now });
+  const { user_id, second_factor } = await redeemCode(oauth, { ...about, actor, facts, now });
   await giveBack();
   const shown = { user_id, password_set_over: hashed.set_over };
   if (second_factor && (await factorsOf(directory, account, shown, "pwd")).length === 0) {

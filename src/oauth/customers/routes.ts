@@ -2,11 +2,12 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
-import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
+import { callerOf } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { NO_MFA } from "../scopes.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
@@ -28,12 +29,14 @@ const login_refusals = [
 
 type Named = Pick<CustomerRequest, "audience" | "type" | "ident_type" | "ident">;
 
-function customerRequest(request: FastifyRequest, named: Named): CustomerRequest {
-  const { bearer, headers, ip } = request;
-  const end_user_ip = headers["end-user-ip"] as string | undefined;
-  const { audience, type, ident_type, ident } = named;
-  const locale = requestedLanguage(headers["accept-language"]);
-  return { audience, type, ident_type, ident, bearer, end_user_ip, ip, locale, facts: factsOf(request) };
+async function customerRequest(
+  directory: Directory,
+  request: FastifyRequest,
+  { audience, type, ident_type, ident }: Named,
+): Promise<CustomerRequest> {
+  const caller = await callerOf(directory, request, request.bearer);
+  const locale = requestedLanguage(request.headers["accept-language"]);
+  return { caller, audience, type, ident_type, ident, locale };
 }
 
 export function customerRoutes(app: App, oauth: Oauth): void {
@@ -59,7 +62,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { email, ident_type = "email", ident = email, audience, type, password } = request.body;
       if (ident === undefined) throw refuseField("email", "required", "or ident_type and ident are required");
-      const customer = customerRequest(request, { audience, type, ident_type, ident });
+      const customer = await customerRequest(directory, request, { audience, type, ident_type, ident });
       const tokens = await logInCustomer(oauth, customer, secret(password));
       reply.headers(no_store);
       return accessTokenReply(tokens);
@@ -81,8 +84,8 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const begun = await beginCustomersLogin(oauth, customerRequest(request, body), secret(body.secret));
-      const { mfa_token, oob_channel } = begun;
+      const customer = await customerRequest(directory, request, body);
+      const { mfa_token, oob_channel } = await beginCustomersLogin(oauth, customer, secret(body.secret));
       reply.headers(no_store);
       return {
         links: links(account_id, "mfa_challenge", "mfa_oob"),
@@ -113,7 +116,8 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const { mfa_token, oob_code } = await recoverCustomer(oauth, customerRequest(request, body));
+      const customer = await customerRequest(directory, request, body);
+      const { mfa_token, oob_code } = await recoverCustomer(oauth, customer);
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
       const method = { binding_method: "prompt" as const, challenge_type: "oob" as const };
@@ -152,19 +156,13 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { email, audience, type, verification_code, password } = request.body;
-      const customer = customerRequest(request, {
-        audience,
-        type,
-        ident_type: "email",
-        ident: email,
-      });
+      const about = { audience, type, ident_type: "email", ident: email } as const;
+      const customer = await customerRequest(directory, request, about);
       const named = await nameCustomer(oauth, customer);
-      const { bearer, locale, facts } = customer;
-      const reset = { bearer, email, audience, locale, facts };
-      if (verification_code === undefined) await offerReset(oauth, named, reset);
+      if (verification_code === undefined) await offerReset(oauth, named, customer);
       else if (password === undefined)
         throw refuseField("password", "required", "is required beside verification_code");
-      else await resetPassword(oauth, named, reset, secret(verification_code), secret(password));
+      else await resetPassword(oauth, named, customer, secret(verification_code), secret(password));
       return reply.code(204).send(null);
     },
   });

@@ -12,7 +12,7 @@ import { sectorOf } from "../../directory/clients/sector.ts";
 import { secret } from "../../secrets/secret.ts";
 import { subjectIn } from "../../tokens/pairwise.ts";
 import type { AccessToken } from "../../tokens/verify.ts";
-import { lookUpToken } from "../bearer/bearer.ts";
+import { lookUpToken } from "../bearer/find-alive.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf } from "../refresh/family.ts";

@@ -4,16 +4,13 @@
  *
  * In: an mfa_token, or the name of whoever forgot it. Out: a code that was sent; `auth/token` and `auth/authorize` take it.
  */
-import type { RequestFacts } from "../../audit/audit.ts";
 import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
 import { findNamedPerson, namedBy } from "../../authentication/usernames/find-person.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
-import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
-import type { Bearer } from "../../http/contract.ts";
+import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import { tokenContinuation } from "../finish-first-factor.ts";
 import type { Oauth } from "../oauth.ts";
@@ -24,27 +21,23 @@ export interface Forgotten {
   readonly channel: OobChannel;
   /** BCP 47; what the request asks for. */
   readonly locale: string | undefined;
-  readonly end_user_ip: string | undefined;
-  readonly ip: string;
 }
 
 /** A login without the password, by the client that calls. @throws 403 unauthorized_client; 429 too_many_requests. */
 export async function recoverNamed(
   oauth: Oauth,
-  bearer: Bearer,
-  { username, audience, channel, locale, end_user_ip, ip }: Forgotten,
-  facts: RequestFacts,
+  caller: Caller,
+  { username, audience, channel, locale }: Forgotten,
 ): Promise<Recovery> {
   const { directory } = oauth;
-  const { account_id, client_uuid, subject: actor } = bearer;
-  const account = await findAccount(directory, account_id);
-  const client = await findClient(directory, account_id, client_uuid);
+  const { account, bearer, facts, source, now } = caller;
+  const client = await findClient(directory, account.account_id, bearer.client_uuid);
   checkBound(client);
   const { id: grant_id } = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
   const continuation = tokenContinuation({ audience, lasting: true });
-  const source = sourceOf(bearer, client, end_user_ip, ip);
-  const who = { person, named: namedBy(username), source };
-  const login = { account, client, grant_id, ...who, continuation, now: directory.storage.now() };
-  return recoverLogin(oauth, { ...login, channel, locale, sender: senderOf(account, client), actor, facts });
+  const who = { person, named: namedBy(username), source: source(client) };
+  const login = { account, client, grant_id, ...who, continuation, now };
+  const message = { channel, locale, sender: senderOf(account, client) };
+  return recoverLogin(oauth, { ...login, ...message, actor: bearer.subject, facts });
 }

@@ -2,14 +2,12 @@ import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
-import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
-import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
+import { callerOf } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
 import { recoverNamed } from "./recover.ts";
@@ -39,8 +37,7 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, bearer, body } = request;
-      const now = directory.storage.now();
-      const account = await findAccount(directory, account_id);
+      const { account, facts, source, now } = await callerOf(directory, request, bearer);
       const pending = await openLogin(directory, account_id, secret(body.mfa_token), now);
       const client = await findClient(directory, account_id, pending.client_id);
       checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
@@ -48,10 +45,10 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
         account,
         pending,
         sender: senderOf(account, client),
-        source: sourceOf(bearer, client, request.headers["end-user-ip"], request.ip),
+        source: source(client),
         locale: requestedLanguage(request.headers["accept-language"]),
         actor: bearer.subject,
-        facts: factsOf(request),
+        facts,
         now,
       };
       const oob_code = await challengeFactor(oauth, { ...about, channel: body.oob_channel });
@@ -79,11 +76,10 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { bearer, body, headers, ip } = request;
-      const { username, audience, oob_channel: channel = "sms" } = body;
-      const locale = requestedLanguage(headers["accept-language"]);
-      const forgotten = { username, audience, channel, locale, end_user_ip: headers["end-user-ip"], ip };
-      const { mfa_token, oob_code } = await recoverNamed(oauth, bearer, forgotten, factsOf(request));
+      const { username, audience, oob_channel: channel = "sms" } = request.body;
+      const locale = requestedLanguage(request.headers["accept-language"]);
+      const caller = await callerOf(directory, request, request.bearer);
+      const { mfa_token, oob_code } = await recoverNamed(oauth, caller, { username, audience, channel, locale });
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, ...codes };

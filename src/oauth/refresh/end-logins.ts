@@ -1,4 +1,4 @@
-import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
+import { endSessionsOf } from "../../authentication/sessions/end-session.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type GoesOn, noteLoginsEnded } from "../../directory/users/logins-ended.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";

@@ -3,7 +3,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { CONSENTS } from "../consents/consent.ts";
-import { removeRegistered } from "./remove-client.ts";
+import { purgeRegistered } from "./purge-registered.ts";
 import { countDocuments, countOpenlyRegistered } from "./store.ts";
 
 /** So many clients of strangers an account keeps: that a document describes, and that registered without a token. */
@@ -34,6 +34,6 @@ export async function findRoom(
   return async (tx) => {
     const client_id = await holdLongestUntried(tx, of, storage.now());
     if (client_id === undefined) throw refuse("too_many_requests");
-    await removeRegistered(directory, tx, { account_id, client_id }, CONSENTS);
+    await purgeRegistered(directory, tx, { account_id, client_id }, CONSENTS);
   };
 }

@@ -1,7 +1,7 @@
 import type { Directory } from "../../directory/directory.ts";
 import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import { CONSENTS } from "../consents/consent.ts";
-import { removeRegistered } from "./remove-client.ts";
+import { purgeRegistered } from "./purge-registered.ts";
 import { holdUnused, selectUnused } from "./store.ts";
 
 /**
@@ -20,7 +20,7 @@ async function removeUnused(directory: Directory, tx: Transaction, batch: number
   let room = CONSENTS;
   for (const registration of unused) {
     if (!(await holdUnused(tx.db, registration, now))) continue;
-    room -= await removeRegistered(directory, tx, registration, room);
+    room -= await purgeRegistered(directory, tx, registration, room);
     // What is left of them goes next time, and then the client.
     if (room === 0) return batch;
   }

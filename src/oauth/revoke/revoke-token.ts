@@ -11,7 +11,7 @@ import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { secret } from "../../secrets/secret.ts";
 import { issuedWith } from "../../tokens/verify.ts";
-import { lookUpToken } from "../bearer/bearer.ts";
+import { lookUpToken } from "../bearer/find-alive.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf } from "../refresh/family.ts";
 import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/find-family.ts";

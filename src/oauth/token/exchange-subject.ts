@@ -17,7 +17,7 @@ import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { type AccessToken, clientsOf, exchangeSubjectOf, restsOn } from "../../tokens/verify.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
-import { findAlive } from "../bearer/bearer.ts";
+import { findAlive } from "../bearer/find-alive.ts";
 import { isForeign, lookUpAgreed } from "../consents/consent.ts";
 import type { Proof } from "../dpop/dpop.ts";
 import { isApiFor } from "../is-api-for.ts";

@@ -6,8 +6,8 @@
  */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { findSessions } from "../../authentication/sessions/find-sessions.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";

@@ -1,11 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
-import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
-import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
-import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { unlessRefused } from "../../errors.ts";
 import { acceptedLanguages } from "../../http/accepted-languages.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -17,30 +13,17 @@ import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import { checkHinted, checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
-import { silentAnswer } from "../../oauth/browser/unchecked.ts";
-import { hostOfProvider, providersOf } from "../../oauth/browser/upstream.ts";
+import { sendRefusal } from "../../oauth/browser/unchecked.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
-import { secret } from "../../secrets/secret.ts";
 import { formPage } from "../form-page.ts";
 import { field, PageParams, page_route, sendPage } from "../page.ts";
-import { personOf } from "../person-labels.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
 import { keepProblem } from "./keep-problem.ts";
-import {
-  answeredView,
-  chooseView,
-  codeView,
-  confirmView,
-  consentView,
-  factorView,
-  identifyView,
-  isAnswered,
-  LONGEST_IDENTIFIER,
-  type View,
-} from "./views.ts";
+import { viewOf } from "./view-of.ts";
+import { answeredView, isAnswered, LONGEST_IDENTIFIER } from "./views.ts";
 
 const LoginQuery = Type.Object({ request: field(64) });
 const LoginForm = Type.Object({
@@ -96,8 +79,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         const view = await viewOf(oauth, texts, opened, resumed);
         return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
       } catch (error) {
-        const browser = browserOf(request, directory);
-        return sendAnswer(reply, await silentAnswer(directory, request.account_id, browser, error), postAnswer);
+        return sendRefusal(directory, reply, error, postAnswer);
       }
     },
   });
@@ -131,50 +113,4 @@ export function loginRoutes(app: App, oauth: Oauth): void {
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
     },
   });
-}
-
-/** The page for where a browser is. */
-async function viewOf(
-  oauth: Oauth,
-  texts: Texts,
-  { request }: OpenRequest,
-  { account, client, next }: Resumed,
-): Promise<View> {
-  const { directory } = oauth;
-  const { account_id } = account;
-  const { retry_at } = request.progress;
-  const wait = retry_at === undefined ? undefined : (Date.parse(retry_at) - directory.storage.now()) / 1000;
-  const context = { texts, request, client, wait };
-  switch (next.step) {
-    case "choose":
-      return chooseView(context, await Promise.all(next.sessions.map((one) => personOf(directory, one))));
-    case "confirm":
-      return confirmView(context, await personOf(directory, next.session));
-    case "consent":
-      return consentView(context, await personOf(directory, next.session));
-    default: {
-      const { mfa_token, login_session_id } = request.progress;
-      const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);
-      if (pending) {
-        const channels = await channelsOf(directory, account, pending);
-        const factors = await factorsOf(directory, account, pending.subject, pending.first);
-        const totp = factors.some(({ kind }) => kind === "totp");
-        return factorView(context, { sms: channels.has("sms"), email: channels.has("email"), totp });
-      }
-      if (login_session_id !== undefined) return codeView(context);
-      const providers = await providersOf(oauth, { account, client }, request);
-      const over = { ...request, progress: { ...request.progress, problem: "verification_code_expired" } };
-      return identifyView(
-        mfa_token === undefined ? context : { ...context, request: over },
-        providers.map((provider) => ({ id: provider.id, host: hostOfProvider(provider) })),
-      );
-    }
-  }
-}
-
-/** The login between its two factors; undefined when it is over: then it begins anew, in the same request. */
-function pendingIn({ directory }: Oauth, account_id: string, mfa_token: string): Promise<PendingLogin | undefined> {
-  return openLogin(directory, account_id, secret(mfa_token), directory.storage.now()).catch(
-    unlessRefused("invalid_grant"),
-  );
 }

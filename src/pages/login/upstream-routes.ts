@@ -4,14 +4,13 @@ import { attempt } from "../../authentication/federation/attempts.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
-import { sendAnswer } from "../../oauth/browser/answer.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import { nextStep, type Resumed } from "../../oauth/browser/resume.ts";
-import { silentAnswer } from "../../oauth/browser/unchecked.ts";
+import { sendRefusal } from "../../oauth/browser/unchecked.ts";
 import { finishUpstream, requestOfState, upstreamAddress } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
@@ -100,10 +99,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
         const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id, now);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
-        if (error instanceof RedirectedRefusal) {
-          const answer = await silentAnswer(oauth.directory, account_id, opened.browser, error);
-          return sendAnswer(reply, answer, postAnswer);
-        }
+        if (error instanceof RedirectedRefusal) return sendRefusal(oauth.directory, reply, error, postAnswer);
         await keepProblem(oauth, request, opened.request, { another: true }, error);
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);

@@ -7,8 +7,9 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
+import { endSession } from "../../authentication/sessions/end-session.ts";
+import { findSessions, findUnended } from "../../authentication/sessions/find-sessions.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { endSession, findSessions, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
 import { noteRefusal, wantsPage } from "../../http/error-reply.ts";

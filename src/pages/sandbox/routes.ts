@@ -6,8 +6,8 @@
  */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { findSessions } from "../../authentication/sessions/find-sessions.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf, isTestAccount } from "../../directory/accounts/account.ts";
 import { heldNow } from "../../directory/scopes.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";

@@ -26,7 +26,7 @@ export interface Share {
 
 type Target = Pick<OutboxRow, "channel" | "destination">;
 
-export interface Turns {
+export interface QueueTurns {
   /** Something came or ended: everything has to be looked at again, from wherever the last look ended. */
   beginRound(): void;
   /** Where the next look begins, for each channel that has room and of which a look may still find something. */
@@ -41,7 +41,7 @@ export interface Turns {
 
 const keyOf = ({ channel, destination }: Target) => `${channel} ${destination}`;
 
-export function openTurns(slots: Readonly<Record<SentChannel, Slots>>): Turns {
+export function openQueueTurns(slots: Readonly<Record<SentChannel, Slots>>): QueueTurns {
   const channels = Object.keys(slots) as SentChannel[];
   const served = openBoundedMap<Instant>();
   let from = beginning;

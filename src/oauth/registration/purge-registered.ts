@@ -9,7 +9,7 @@ import { deleteRegistration, type Registered } from "./store.ts";
  * Part of a transaction: removes a client that the account did not make, with what was issued to it and what people agreed
  * to at it. Of as many consents as `room`, or more, so many go, and the client another time. @returns how many went.
  */
-export async function removeRegistered(
+export async function purgeRegistered(
   directory: Directory,
   tx: Transaction,
   registered: Registered,
