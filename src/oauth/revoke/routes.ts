@@ -37,7 +37,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_revoke_post",
       summary: "Revoke a token",
       description:
-        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what came of it in turn, and the login goes on. A live token of another client is refused with invalid_grant; one that is unknown or over is no error.",
+        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what came of it in turn, and the login goes on. A live token of another client is refused with invalid_grant, but to public clients, which are answered as if it were over; one that is unknown or over is no error.",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
