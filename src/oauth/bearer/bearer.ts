@@ -22,7 +22,7 @@ import { asymmetric_algs } from "../../secrets/public-key.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
 import { type Presented, presentedBy, readProof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { countedScope } from "../scopes.ts";
+import { countedScope, userinfoAudience } from "../scopes.ts";
 import { externalBearer } from "./external-bearer.ts";
 import { checkStillGiven, mayHaveLost } from "./still-given.ts";
 
@@ -39,15 +39,22 @@ export function requireBearer(app: App, deps: Oauth): void {
   app.finishChallenge = (said, request) => finishChallenge(deps.directory.public_url, said, request);
 }
 
-/** In the scheme in which the token came (RFC 9449 §7.1), with where it is written who may give a better one (RFC 9728 §5.1). */
-function finishChallenge(public_url: string, said: string, { headers, account_id }: FastifyRequest): string {
+/**
+ * In the scheme in which the token came (RFC 9449 §7.1), at userinfo with where it is written who may give a better one: what
+ * a challenge leads to is believed only where it is of the very address that was asked (RFC 9728 §3.3), and at the account
+ * API tokens are for all addresses together.
+ */
+function finishChallenge(public_url: string, said: string, request: FastifyRequest): string {
+  const { headers, account_id, originalUrl } = request;
   const scheme = comesByProof(headers.authorization) ? "DPoP" : said.split(" ", 1)[0];
+  const resource = userinfoAudience(issuerOf(public_url, account_id));
   const { origin } = new URL(public_url);
-  const place = `${origin}/.well-known/oauth-protected-resource${pathOf(public_url)}/v1/accounts/${account_id}`;
   const parts = [
     said.replace(/^\w+/, scheme ?? ""),
     ...(scheme === "DPoP" ? [`algs="${asymmetric_algs.join(" ")}"`] : []),
-    ...(account_id ? [`resource_metadata="${place}"`] : []),
+    ...(`${public_url}${originalUrl}` === resource
+      ? [`resource_metadata="${origin}/.well-known/oauth-protected-resource${pathOf(resource)}"`]
+      : []),
   ];
   return parts.join(", ");
 }
