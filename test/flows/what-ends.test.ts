@@ -119,12 +119,8 @@ describeOnBothEngines("what ends", (engine) => {
     const form = { grant_type: "refresh_token", refresh_token: body.refresh_token };
     const { access_token, refresh_token } = (await standard.token(form)).body;
     const revoke = async (token: string, own = other) => {
-      const caller = { headers: { authorization: basic(own) } };
-      const { status, body } = await call(`${tenant.base}/oauth/revoke`, {
-        method: "POST",
-        ...caller,
-        form: { token },
-      });
+      const options = { method: "POST", headers: { authorization: basic(own) }, form: { token } };
+      const { status, body } = await call(`${tenant.base}/oauth/revoke`, options);
       return [status, body.error];
     };
     for (const live of [access_token, refresh_token]) {
