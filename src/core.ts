@@ -4,7 +4,7 @@ import { type Directory, openDirectory } from "./directory/directory.ts";
 import { endFamilies, endOlderFamilies } from "./oauth/refresh/revoke-family.ts";
 import { openRevocations } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
-import { migrate, type OnWait } from "./storage/migrate.ts";
+import { migrate, type OnNewer, type OnWait } from "./storage/migrate.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
 import { tracedStorage } from "./storage/traced.ts";
@@ -27,14 +27,15 @@ export interface CoreOptions {
   /** Fails when nobody waits for it any more: a migration may take long, and nothing else has begun before it is done. */
   readonly abandoned?: Promise<never> | undefined;
   readonly onWait?: OnWait | undefined;
+  readonly onNewer?: OnNewer | undefined;
   /** Hears why the list of revocations cannot be read. */
   readonly onUnread?: ((error: unknown) => void) | undefined;
 }
 
 /** Closes what it opened where it fails. @throws an Error whose message says what to do. */
 export async function openCore(config: Config, options: CoreOptions): Promise<Core> {
-  const { exclusive, onQuery, tracing, abandoned, onWait, onUnread } = options;
-  const migrating = migrate(config.database_url, onWait);
+  const { exclusive, onQuery, tracing, abandoned, onWait, onNewer, onUnread } = options;
+  const migrating = migrate(config.database_url, onWait, onNewer);
   await (abandoned === undefined ? migrating : Promise.race([migrating, abandoned]));
   const watch = onQuery ? { onQuery } : {};
   const opened = await openStorage({ database_url: config.database_url, exclusive, ...watch });

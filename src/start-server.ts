@@ -77,7 +77,7 @@ import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
 import { revocationSweep } from "./revocation/revocation.ts";
 import { startJanitor } from "./storage/janitor.ts";
-import { type OnWait, surveyMigrations } from "./storage/migrate.ts";
+import type { OnNewer, OnWait } from "./storage/migrate.ts";
 import { instant } from "./storage/storage.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";
 import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
@@ -115,7 +115,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const onUnread = (error: unknown) => log.error({ err: error }, "revocations cannot be read");
   const { onQuery, abandoned } = options;
   const onWait = waitOf(log);
-  const core = await openCore(config, { exclusive: true, onQuery, tracing, abandoned, onWait, onUnread });
+  const onNewer = options.follower ? undefined : newerOf(log);
+  const core = await openCore(config, { exclusive: true, onQuery, tracing, abandoned, onWait, onNewer, onUnread });
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
@@ -158,7 +159,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       throw listenFault("PORT", host, port, error);
     });
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
-    if (!options.follower) void tellNewer(config, log);
     if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
@@ -185,10 +185,10 @@ export const waitOf =
     log.warn({ migration }, "waits for a table that somebody is using");
 
 /** Whoever starts an older version by mistake reads it here. */
-async function tellNewer({ database_url }: Config, log: Logger): Promise<void> {
-  const { newer } = await surveyMigrations(database_url).catch(() => ({ newer: [] }));
-  if (newer.length > 0) log.warn({ migrations: newer }, "a newer version has migrated the database");
-}
+const newerOf =
+  (log: Logger): OnNewer =>
+  (migrations) =>
+    log.warn({ migrations }, "a newer version has migrated the database");
 
 /** What the janitor does. */
 export function sweepsOf({ directory, tokens }: Core) {

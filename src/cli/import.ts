@@ -1,9 +1,12 @@
 import { createReadStream } from "node:fs";
 import { Command } from "commander";
+import type { Config } from "../config.ts";
 import { refuseField } from "../errors.ts";
+import { masterKeys } from "../secrets/master-keys.ts";
 import { checkSchema } from "./check-schema.ts";
 import { carryOut } from "./import/carry-out.ts";
 import { readPlan } from "./import/read-plan.ts";
+import { checkPortable } from "./portable/check-portable.ts";
 import { PortableAccount, rowsOf } from "./portable/portable.ts";
 import { readDocument } from "./portable/read-document.ts";
 import { tryAccount, writeAccount } from "./portable/write-account.ts";
@@ -27,6 +30,11 @@ export function importCommand(): Command {
         if (is_new && !options.json) say(NOT_INSTALLED, options);
         document = objectOf(await readDocument(readIn(file)));
       };
+      const judge = async ({ public_url, master_keys }: Config) => {
+        const versions = master_keys.length > 0 ? masterKeys(master_keys).versions : [];
+        if (document.format === undefined) await readPlan(document, public_url);
+        else checkPortable(await checkSchema(PortableAccount, document), versions);
+      };
       return withCore(
         options,
         async (core, { is_new }) => {
@@ -44,7 +52,7 @@ export function importCommand(): Command {
             ]);
             return;
           }
-          const plan = await readPlan(core.directory, document);
+          const plan = await readPlan(document, core.directory.public_url, core.directory);
           if (options.dryRun) {
             const { account_id } = plan.account;
             print({ account_id, imported: false, ...news }, options, ["The file can be imported."]);
@@ -57,7 +65,7 @@ export function importCommand(): Command {
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun, before: read },
+        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun, before: read, founding: judge },
       );
     });
 }

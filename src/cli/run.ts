@@ -90,6 +90,8 @@ export interface Terms {
   readonly founds?: boolean;
   /** What is looked at before anything lasting is opened or made. @throws what can be refused without a database. */
   readonly before?: (standing: Standing) => Promise<unknown>;
+  /** The same, where a new installation is about to begin. */
+  readonly founding?: (settings: Config) => Promise<unknown>;
   /** The command writes nothing. Where nothing is installed yet, it works over a database that is thrown away. */
   readonly dry?: boolean | undefined;
 }
@@ -103,7 +105,7 @@ export interface Standing {
 export async function withCore(
   output: Output,
   work: (core: Core, standing: Standing) => Promise<void>,
-  { flags = {}, founds = false, dry = false, before }: Terms = {},
+  { flags = {}, founds = false, dry = false, before, founding }: Terms = {},
 ): Promise<void> {
   let trial: Trial | undefined;
   try {
@@ -111,6 +113,7 @@ export async function withCore(
     if (dry) trial = await openTrial(process.env);
     await before?.({ is_new: trial?.is_new ?? false });
     const is_new = trial?.is_new ?? (founds && (await isNothingThere(settings)));
+    if (is_new && !trial) await founding?.(settings);
     const config = trial?.config ?? (founds ? readConfig(process.env) : await readStanding(process.env));
     if (is_new && !trial && !output.json) process.stderr.write(`A new installation begins in ${placeOf(config)}.\n`);
     const core = await openCore(config, { exclusive: false, onWait: tellWait(output) });

@@ -23,12 +23,27 @@ interface Migration {
 /** Hears the name of a migration that waits for a table which somebody is using. */
 export type OnWait = (migration: string) => void;
 
+/** Hears what the database has of a newer version, where it has any. */
+export type OnNewer = (migrations: readonly string[]) => void;
+
 /**
  * Applies what is missing and returns the names applied. Two processes may start at once: each waits for the other.
  * `onWait` is called once for each that waits for a table.
  */
-export async function migrate(database_url: string, onWait: OnWait = () => {}): Promise<string[]> {
-  return isSqlite(database_url) ? migrateSqlite(sqlitePath(database_url)) : migratePostgres(database_url, onWait);
+export async function migrate(
+  database_url: string,
+  onWait: OnWait = () => {},
+  onNewer: OnNewer = () => {},
+): Promise<string[]> {
+  const { applied, newer } = isSqlite(database_url)
+    ? await migrateSqlite(sqlitePath(database_url))
+    : await migratePostgres(database_url, onWait);
+  if (newer.length > 0) onNewer(newer);
+  return applied;
+}
+
+interface Migrated extends Pick<Survey, "newer"> {
+  readonly applied: string[];
 }
 
 export interface Survey {
@@ -43,12 +58,15 @@ export async function surveyMigrations(database_url: string): Promise<Survey> {
   const applied = isSqlite(database_url)
     ? await appliedSqlite(sqlitePath(database_url))
     : await appliedPostgres(database_url);
-  const known = migrationNames();
-  return {
-    pending: known.filter((name) => !applied.has(name)),
-    newer: [...applied].filter((name) => !known.includes(name)),
-  };
+  const known = migrations();
+  return { pending: missingOf(applied, known).map(({ name }) => name), newer: newerOf(applied, known) };
 }
+
+const missingOf = (applied: ReadonlySet<string>, known: readonly Migration[]): readonly Migration[] =>
+  known.filter(({ name }) => !applied.has(name));
+
+const newerOf = (applied: ReadonlySet<string>, known: readonly Migration[]): string[] =>
+  [...applied].filter((name) => !known.some((one) => one.name === name));
 
 export const pendingMigrations = async (database_url: string): Promise<string[]> =>
   (await surveyMigrations(database_url)).pending;
@@ -88,7 +106,7 @@ function makeOwn(path: string): void {
   }
 }
 
-async function migrateSqlite(path: string): Promise<string[]> {
+async function migrateSqlite(path: string): Promise<Migrated> {
   const { openSqliteFile } = await import("./sqlite/connection.ts");
   const { describeTables } = await import("./sqlite/describe-tables.ts");
   makeFolder(dirname(path));
@@ -99,14 +117,15 @@ async function migrateSqlite(path: string): Promise<string[]> {
     file.exec("begin immediate");
     file.exec(CREATE);
     const applied = new Set(file.all("select name from migrations").map((row) => String(row.name)));
-    const missing = migrations().filter(({ name }) => !applied.has(name));
+    const known = migrations();
+    const missing = missingOf(applied, known);
     for (const { name, sql } of missing) {
       file.exec(toSqlite(sql));
       file.run("insert into migrations (name, applied_at) values (?, ?)", name, new Date().toISOString());
     }
     if (missing.length > 0 || !hasTable(file, "sqlite_stat1")) describeTables(file);
     file.exec("commit");
-    return missing.map(({ name }) => name);
+    return { applied: missing.map(({ name }) => name), newer: newerOf(applied, known) };
   } finally {
     file.close();
   }
@@ -130,19 +149,19 @@ const LOCK_TIMEOUT = 1_000;
 /** Milliseconds until it is tried again. */
 const PAUSE = 2_000;
 
-async function migratePostgres(database_url: string, onWait: OnWait): Promise<string[]> {
+async function migratePostgres(database_url: string, onWait: OnWait): Promise<Migrated> {
   const client = await connect(database_url);
   const applied: string[] = [];
   let waiting: string | undefined;
   try {
     await createPostgresTable(client);
     for (;;) {
-      const next = await applyNext(client);
-      if (!next) return applied;
-      if (next.done) applied.push(next.name);
+      const step = await applyNext(client);
+      if (step.newer) return { applied, newer: step.newer };
+      if (step.done) applied.push(step.name);
       else {
-        if (waiting !== next.name) onWait(next.name);
-        waiting = next.name;
+        if (waiting !== step.name) onWait(step.name);
+        waiting = step.name;
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
       }
     }
@@ -157,8 +176,12 @@ const BUSY = new Set<string | undefined>(["55P03", "40P01"]);
 /** The last of them is one of PostgreSQL 17. */
 const TIMEOUTS = "'statement_timeout', 'lock_timeout', 'transaction_timeout'";
 
-/** @returns the one whose turn it was, not `done` where its table was not free; undefined where none is missing. */
-async function applyNext(client: pg.Client): Promise<{ readonly name: string; readonly done: boolean } | undefined> {
+/** The migration whose turn it was, not `done` where its table was not free; or that none is missing. */
+type Step =
+  | { readonly name: string; readonly done: boolean; readonly newer?: undefined }
+  | { readonly newer: string[] };
+
+async function applyNext(client: pg.Client): Promise<Step> {
   let next: Migration | undefined;
   // What others applied while it waited for the lock is seen, whatever role or database say.
   await client.query("begin isolation level read committed");
@@ -167,7 +190,8 @@ async function applyNext(client: pg.Client): Promise<{ readonly name: string; re
     await client.query(`select set_config(name, '0', true) from pg_settings where name in (${TIMEOUTS})`);
     await client.query("lock table migrations in exclusive mode");
     const { rows } = await client.query<{ name: string }>("select name from migrations");
-    next = migrations().find(({ name }) => !rows.some((row) => row.name === name));
+    const [applied, known] = [new Set(rows.map(({ name }) => name)), migrations()];
+    next = missingOf(applied, known)[0];
     if (next) {
       await client.query(`set local lock_timeout = ${LOCK_TIMEOUT}`);
       await client.query(toPostgres(next.sql));
@@ -175,7 +199,7 @@ async function applyNext(client: pg.Client): Promise<{ readonly name: string; re
       await client.query("insert into migrations (name, applied_at) values ($1, $2)", noted);
     }
     await client.query("commit");
-    return next && { name: next.name, done: true };
+    return next ? { name: next.name, done: true } : { newer: newerOf(applied, known) };
   } catch (error) {
     if (!next || !BUSY.has((error as { code?: string }).code)) throw error;
     await client.query("rollback");

@@ -367,14 +367,14 @@ describeOnBothEngines("the contract", (engine) => {
       ["T99999999", 404],
       ["X1", 400],
     ] as const)
-      for (const [operation, name] of [
-        ["well_known_oauth_authorization_server_get", "oauth-authorization-server"],
-        ["oauth_protected_resource_get", "oauth-protected-resource"],
-      ] as const)
-        expect(saw(operation, await call(`${latchkey.url}/.well-known/${name}/v1/accounts/${oid}`)).status).toBe(
-          status,
-        );
-
+      for (const [operation, name, below] of [
+        ["well_known_oauth_authorization_server_get", "oauth-authorization-server", ""],
+        ["oauth_protected_resource_get", "oauth-protected-resource", ""],
+        ["oauth_userinfo_resource_get", "oauth-protected-resource", "/oauth/userinfo"],
+      ] as const) {
+        const place = `${latchkey.url}/.well-known/${name}/v1/accounts/${oid}${below}`;
+        expect(saw(operation, await call(place)).status).toBe(status);
+      }
     expect(saw("healthz_get", await call(`${latchkey.url}/healthz`)).status).toBe(200);
     expect(saw("readyz_get", await call(`${latchkey.url}/readyz`)).status).toBe(200);
     expect((await call(`${latchkey.url}/metrics`)).text).toContain("latchkey_http_request_duration_seconds_bucket");

@@ -82,7 +82,7 @@ describeOnBothEngines("a refresh token that its client keeps", (engine) => {
       ],
       users: [{ email: "grace@example.com", customer_id: "99919" }],
     };
-    await carryOut(core, await readPlan(core.directory, file), () => undefined);
+    await carryOut(core, await readPlan(file, core.directory.public_url, core.directory), () => undefined);
     const headers = { authorization: basic(own) };
     const ask = (path: string, json: object, bearer?: string) =>
       call(`${base}/auth/${path}`, { method: "POST", json, ...(bearer ? { token: bearer } : { headers }) });

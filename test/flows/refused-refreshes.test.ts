@@ -1,5 +1,6 @@
 /** A refresh that is refused for what is set by now spends nothing; until it is put back introspection knows no such token. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import type { HotStatement, Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -93,6 +94,75 @@ describeOnBothEngines("a refresh that is refused by now", (engine) => {
     await patch(`clients/${client.id}`, { user_type: "customer" });
     expect(code(await refresh(client, before))).toEqual([400, "invalid_grant"]);
     expect(code(await refresh(client, refresh_token)), "the login has ended").toEqual([400, "invalid_grant"]);
+  });
+
+  /** Sends a refresh, and by `between`, before it is answered, what comes when its token was rotated. */
+  async function refreshing(client: TestClient, refresh_token: string, between: () => Promise<unknown>) {
+    const { storage } = latchkey.server.core.directory;
+    const hot = storage.hot.bind(storage);
+    const rotating = vi
+      .spyOn(storage, "hot")
+      .mockImplementation(async <I, O>(statement: HotStatement<I, O>, input: I) => {
+        const answer = await hot(statement, input);
+        if (statement.name === "rotate_refresh_token" && answer) await between();
+        return answer;
+      });
+    return refresh(client, refresh_token).finally(() => rotating.mockRestore());
+  }
+  /** Resolves when the first transaction has answered a used token once more; its caller goes on with `released`. */
+  async function answeredAgain(released: Promise<unknown>) {
+    const { storage } = latchkey.server.core.directory;
+    const write = storage.write.bind(storage);
+    await new Promise<void>((resolve) => {
+      const writing = vi
+        .spyOn(storage, "write")
+        .mockImplementation(async <T>(work: (tx: Transaction) => Promise<T>) => {
+          const result = await write(work);
+          if ((result as { grace_used?: number } | undefined)?.grace_used !== 1) return result;
+          writing.mockRestore();
+          resolve();
+          await released;
+          return result;
+        });
+    });
+  }
+
+  it("leaves the token as it was where it came twice, whichever is refused first", async () => {
+    const client = await openClient(["authorization_code", "refresh_token", "client_credentials"]);
+    const logins = [await logIn(client), await logIn(client)];
+    await patch(`clients/${client.id}`, { user_type: "company" });
+    const within = await refreshing(client, logins[0] ?? "", async () =>
+      expect(code(await refresh(client, logins[0] ?? ""))).toEqual([400, "invalid_grant"]),
+    );
+    let second: Promise<Reply> | undefined;
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const before = await refreshing(client, logins[1] ?? "", () => {
+      const again = answeredAgain(released);
+      second = refresh(client, logins[1] ?? "");
+      return again;
+    });
+    release();
+    for (const reply of [within, before, await second]) expect(reply && code(reply)).toEqual([400, "invalid_grant"]);
+    await patch(`clients/${client.id}`, { user_type: "customer" });
+    for (const refresh_token of logins) {
+      const next = await refresh(client, refresh_token);
+      expect(next.status, next.text).toBe(200);
+      expect((await refresh(client, next.body.refresh_token)).status).toBe(200);
+    }
+  });
+
+  it("leaves the answer that was given to an earlier use, which may still be given once more", async () => {
+    const client = await openClient(["authorization_code", "refresh_token", "client_credentials"]);
+    const refresh_token = await logIn(client);
+    const given = (await refresh(client, refresh_token)).body.refresh_token;
+    await patch(`clients/${client.id}`, { user_type: "company" });
+    expect(code(await refresh(client, refresh_token))).toEqual([400, "invalid_grant"]);
+    await patch(`clients/${client.id}`, { user_type: "customer" });
+    expect((await refresh(client, refresh_token)).body.refresh_token).toBe(given);
+    expect((await refresh(client, given)).status).toBe(200);
   });
 
   it("is none that introspection calls active: the grant gives no refresh tokens", async () => {

@@ -190,9 +190,7 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect((await list("Bearer")).status).toBe(401);
     expect((await list("DPoP")).status).toBe(401);
     const refused = await list("DPoP", await key.proof({ ...right, ath: "x" }, {}, "/auth/clients"));
-    expect(refused.headers.get("www-authenticate")).toMatch(
-      /^DPoP .*error="invalid_dpop_proof", algs="ES256 [^"]*", resource_metadata=/,
-    );
+    expect(refused.headers.get("www-authenticate")).toMatch(/^DPoP .*error="invalid_dpop_proof", algs="ES256 [^"]*"$/);
     expect((await list("DPoP", await key.proof(right, {}, "/auth/grants"))).status).toBe(401);
     expect((await list("Bearer", await key.proof(right, {}, "/auth/clients"))).status).toBe(401);
     expect((await list("DPoP", await (await openKey()).proof(right, {}, "/auth/clients"))).status).toBe(401);

@@ -2,7 +2,9 @@
  * Token exchange (RFC 8693): a token that was sent to a client, for one that it may use further on, and never for more
  * than that.
  */
+import { calculateJwkThumbprint } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, basic, call, type Reply, type TestClient } from "../support/latchkey.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
@@ -93,6 +95,39 @@ describeOnBothEngines("a token exchange", (engine) => {
     ]) {
       const { status, body, text } = await sent(name);
       expect([status, body.scope], text).toEqual([200, "user:orders"]);
+    }
+  });
+
+  it("of a token that is bound to a key asks its own client for a proof, not the API that it was sent to", async () => {
+    const { latchkey, tenant } = scene;
+    const settings = { grant_types: [EXCHANGE] as [typeof EXCHANGE], resource_for: [tenant.audience] };
+    const service = await addClient(latchkey, tenant.account_id, settings);
+    await addGrant(latchkey, tenant.account_id, service, STOCK, ["orders:read"], "client_credentials");
+    const [key, another] = [await openKey(tenant.issuer), await openKey(tenant.issuer)];
+    let nonce: string | undefined;
+    const ask = async (client: TestClient, form: Record<string, string>, by?: ProofKey) => {
+      const headers = { authorization: basic(client), ...(by ? { dpop: await by.proof({ nonce }) } : {}) };
+      const reply = await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+      nonce = reply.headers.get("dpop-nonce") ?? nonce;
+      return reply;
+    };
+    const itself = { grant_type: "client_credentials", audience: tenant.audience };
+    await ask(own, itself, key);
+    const { access_token: subject_token } = (await ask(own, itself, key)).body;
+    const exchanged = (client: TestClient, by?: ProofKey) =>
+      ask(client, { grant_type: EXCHANGE, subject_token, subject_token_type: ACCESS_TOKEN, audience: STOCK }, by);
+    for (const by of [undefined, another])
+      expect(said(await exchanged(own, by))).toEqual([
+        ...[400, "invalid_request", "subject_token is bound to a key: send a DPoP proof of it."],
+      ]);
+    for (const [client, by] of [
+      [own, key],
+      [service, another],
+      [service, undefined],
+    ] as const) {
+      const { status, body, text } = await exchanged(client, by);
+      expect([status, body.token_type], text).toEqual([200, by ? "DPoP" : "Bearer"]);
+      expect(claims(body.access_token).cnf?.jkt).toBe(by && (await calculateJwkThumbprint(by.jwk)));
     }
   });
 

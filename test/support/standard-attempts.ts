@@ -196,6 +196,7 @@ export const OPEN: readonly string[] = [
   "oauth_authorization_server_get",
   "oauth_jwks_get",
   "oauth_protected_resource_get",
+  "oauth_userinfo_resource_get",
   "openid_configuration_get",
   "readyz_get",
   "well_known_oauth_authorization_server_get",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { portable_tables } from "../../src/cli/portable/portable.ts";
 import { findHoldings } from "../../src/directory/users/find-account-user.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
@@ -241,9 +242,26 @@ describe("commands that fail", () => {
     const place = join(folder, "beginning");
     const env = { DATABASE_URL: `sqlite:${place}/latchkey.db` };
     const nothing = join(folder, "not-there.json");
+    const holding = (name: string, content: object) => {
+      writeFileSync(join(folder, name), JSON.stringify(content));
+      return join(folder, name);
+    };
+    const account = { account_id: "P11200001", name: "Shop" };
+    const exported = { format: "latchkey-account/1", account_id: "P11200001", exported_at: "" };
+    const rows = (tables: object) => ({
+      ...Object.fromEntries(portable_tables.map((table) => [table, []])),
+      ...tables,
+    });
+    const sealed = { ...exported, key_versions: ["0a0b0c0d"], tables: rows({ accounts: [account] }) };
+    const later = { ...exported, key_versions: [], tables: rows({ accounts: [{ ...account, later: 1 }] }) };
+    const unknown = { account, users: [{ type: "account_user", email: "ada@example.com", roles: ["support"] }] };
     for (const [said, ...command] of [
       ["<account_id> is P or T", "account", "create", "X1"],
       [`${nothing} is not there`, "import", nothing],
+      ["account is required", "import", holding("nobody.json", { users: [] })],
+      ["users.0.roles names the role support", "import", holding("unknown.json", unknown)],
+      ["key_versions: the file is sealed", "import", holding("sealed.json", sealed)],
+      ["tables.accounts: has what this version", "import", holding("later.json", later)],
     ] as const) {
       const { code, stderr } = await cli(env, ...command);
       expect([code, stderr.slice(0, said.length)]).toEqual([1, said]);

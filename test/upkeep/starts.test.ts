@@ -7,10 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
+import { openStorage } from "../../src/storage/open.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
 import { basic, call, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
@@ -224,6 +226,29 @@ describe("a migration that waits for a table", () => {
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([told]);
     await server.kill("SIGTERM");
     await reader.end();
+    await drop();
+  });
+});
+
+describeOnBothEngines("a start of an older version than has migrated the database", (engine) => {
+  it("says so once, before it serves", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const storage = await openStorage({ database_url });
+    await storage.write(({ db }) =>
+      sql`insert into migrations (name, applied_at) values ('9999_later', '2026-01-01T00:00:00.000Z')`.execute(db),
+    );
+    await storage.close();
+    const several = engine === "postgres" ? { WORKERS: "2" } : {};
+    const server = await startProcess({ database_url, env: several });
+    const listening = () => server.output().match(/"listening"/g)?.length;
+    await until("whoever is to serve", () => listening() === (engine === "postgres" ? 2 : 1) || undefined);
+    await server.kill("SIGTERM");
+    const lines = server.output().trim().split("\n");
+    const said = lines
+      .map((line) => JSON.parse(line))
+      .filter(({ migrations, msg }) => migrations || msg === "listening");
+    expect(said.filter(({ migrations }) => migrations)).toMatchObject([{ level: "warn", migrations: ["9999_later"] }]);
+    expect(said[0]).toMatchObject({ msg: "a newer version has migrated the database" });
     await drop();
   });
 });

@@ -10,6 +10,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { checkAudience, checkFree, checkRoom } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
 import { pagesOfRoles } from "../../directory/roles/find-role.ts";
 import type { Role } from "../../directory/roles/role.ts";
 import { changeOf } from "../../directory/settings.ts";
@@ -31,33 +32,49 @@ type Check = () => unknown;
 
 /**
  * Reads a file as `carryOut` takes it, by every rule that `carryOut` holds to; numbers are completed with the country that
- * the account has, or will have. @throws 400 invalid_request with every fault.
+ * the account has, or will have. `directory` is left out where nothing is installed yet.
+ *
+ * @throws 400 invalid_request with every fault.
  */
-export async function readPlan(directory: Directory, document: unknown): Promise<Plan> {
+export async function readPlan(document: unknown, public_url: string, directory?: Directory): Promise<Plan> {
   const plan = await checkSchema(Plan, document);
   const unstorable = faultsOfText(plan);
   if (unstorable.length > 0) throw malformed(unstorable);
   const { account, roles = [], clients = [], users = [] } = plan;
   const account_id = canonicalAccountId(account.account_id) ?? "";
-  const here = await lookUpAccount(directory, account_id);
-  const given = here ? await asHere(directory, here, roles) : roles;
+  const here = directory && (await lookUpHere(directory, account_id));
+  const given = here ? await asHere(here, roles) : roles;
   const { settings = {} } = account;
   const of_settings = await faultsOf(() => named("account.settings", () => checkAccountSettings(account_id, settings)));
-  const to_be = here ?? { account_id, settings: accountSettings(of_settings.length > 0 ? {} : settings) };
+  const to_be = here?.account ?? {
+    account_id,
+    settings: accountSettings(of_settings.length > 0 ? {} : settings),
+  };
   const { country } = to_be.settings;
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
-    ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
-    ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, given, `users.${at}`)),
+    ...clients.flatMap((client, at) => checksOfClient(here, client, `clients.${at}`)),
+    ...users.flatMap((user, at) => checksOfUser(here, user, country, given, `users.${at}`)),
   ];
   const faults = [...of_settings];
   for (const check of checks) faults.push(...(await faultsOf(check)));
   const people = [];
   for (const user of users) people.push(await identityOf(user, country));
-  const canonical = (audience: string) => canonicalAudience(to_be, directory.public_url, audience);
+  const canonical = (audience: string) => canonicalAudience(to_be, public_url, audience);
   faults.push(...faultsOfTwice(plan, people, canonical));
   if (faults.length > 0) throw malformed(faults);
   return plan;
+}
+
+/** The account, where there is one, and what it has. */
+interface Here {
+  readonly directory: Directory;
+  readonly account: Account;
+}
+
+async function lookUpHere(directory: Directory, account_id: string): Promise<Here | undefined> {
+  const account = await lookUpAccount(directory, account_id);
+  return account && { directory, account };
 }
 
 async function faultsOf(check: Check): Promise<readonly Fault[]> {
@@ -80,21 +97,20 @@ function faultsOfText(value: unknown, path = ""): readonly Fault[] {
 type PlannedRoles = NonNullable<Plan["roles"]>;
 
 /** As they are once the file is imported: a role that is here is kept as it is. */
-async function asHere(directory: Directory, { account_id }: Account, roles: PlannedRoles): Promise<PlannedRoles> {
+async function asHere({ directory, account }: Here, roles: PlannedRoles): Promise<PlannedRoles> {
   const held = new Map<string, Role>();
   const all = { include_deleted: false, limit: Number.POSITIVE_INFINITY };
   if (roles.length > 0)
-    for await (const page of pagesOfRoles(directory, account_id, all))
+    for await (const page of pagesOfRoles(directory, account.account_id, all))
       for (const role of page) if (roles.some(({ name }) => name === role.name)) held.set(role.name ?? "", role);
   return roles.map((role) => ({ ...role, scope: [...(held.get(role.name)?.scope ?? role.scope)] }));
 }
 
 type PlannedClient = NonNullable<Plan["clients"]>[number];
 
-/** Each finds its own fault. `here` is the account, where there is one. */
+/** Each finds its own fault. */
 function checksOfClient(
-  directory: Directory,
-  here: Account | undefined,
+  here: Here | undefined,
   { client_id, settings = {}, grants = [] }: PlannedClient,
   place: string,
 ): readonly Check[] {
@@ -106,10 +122,12 @@ function checksOfClient(
         () =>
           named(`${place}.grants.${at}`, () => checkAudience(audience)),
     ),
-    () => named(place, () => checkGrants(directory, here, client_id, grants)),
+    () => named(place, () => checkGrants(here, client_id, grants)),
     async () => {
-      const known = here && (await lookUpClient(directory, here.account_id, client_id));
-      const gone = here && (await isDeleted(directory, here.account_id, client_id));
+      if (!here) return;
+      const { directory, account } = here;
+      const known = await lookUpClient(directory, account.account_id, client_id);
+      const gone = await isDeleted(directory, account.account_id, client_id);
       if (gone || (known && known.client_id !== client_id)) await named(place, throwing(takenClientId));
     },
   ];
@@ -123,27 +141,25 @@ async function checkClientSettings(settings: object): Promise<void> {
   checkSettingsLength(given);
 }
 
-async function checkGrants(
-  directory: Directory,
-  here: Account | undefined,
-  client_id: string,
-  grants: readonly PlannedGrant[],
-): Promise<void> {
-  const client = here && (await lookUpClient(directory, here.account_id, client_id));
-  const held = client ? await listGrants(directory, client.account_id, { client_id: client.id }) : [];
+async function checkGrants(here: Here | undefined, client_id: string, grants: readonly PlannedGrant[]): Promise<void> {
+  const held = here ? await grantsOf(here, client_id) : [];
   const fresh = grants.filter((grant) => !isHeld(held, grant));
   for (const grant of fresh)
     await named(
       `grants.${grants.indexOf(grant)}`,
-      () => here && checkFree(here, directory.public_url, held, { type: "any", ...grant }),
+      () => here && checkFree(here.account, here.directory.public_url, held, { type: "any", ...grant }),
     );
   if (fresh.length > 0) checkRoom(held, [...held, ...fresh]);
 }
 
+async function grantsOf({ directory, account }: Here, client_id: string): Promise<readonly Grant[]> {
+  const client = await lookUpClient(directory, account.account_id, client_id);
+  return client ? listGrants(directory, client.account_id, { client_id: client.id }) : [];
+}
+
 /** Each finds its own fault. */
 function checksOfUser(
-  directory: Directory,
-  here: Account | undefined,
+  here: Here | undefined,
   user: PlannedUser,
   country: string,
   known: PlannedRoles,
@@ -170,11 +186,11 @@ function checksOfUser(
     },
     async () => password_hash !== undefined && checkHash(password_hash),
     async () => {
-      if (here && (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
+      if (here && (await lookUpKnown(here.directory, here.account, await identityOf(user, country)))) return;
       const given = known.filter(({ name }) => roles.includes(name));
       checkHeld([{ scope }, ...given]);
       checkLength(given);
-      if (here && customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
+      if (here && customer_id !== undefined && (await isUserId(here.directory, here.account.account_id, customer_id)))
         throw refuseField("customer_id", "taken", "is taken");
     },
   ];

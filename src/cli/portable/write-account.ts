@@ -6,9 +6,9 @@ import { refuseField } from "../../errors.ts";
 import { migrate } from "../../storage/migrate.ts";
 import { openStorage } from "../../storage/open.ts";
 import { type Database, instant, type Transaction } from "../../storage/storage.ts";
-import { columns } from "../../storage/tables.ts";
 import { actor, rehearse } from "../run.ts";
 import { errorOfTrial, makeTrialDatabase } from "../trial.ts";
+import { checkPortable } from "./check-portable.ts";
 import { decodeRow, type PortableAccount, type PortableRow, type PortableTable, portable_tables } from "./portable.ts";
 
 /**
@@ -76,33 +76,10 @@ async function refuseTaken(db: Database, account_id: string): Promise<void> {
   if (rows.length > 0) throw refuseField("account_id", "taken", `${account_id} is here already`);
 }
 
-/** @throws 400 invalid_request for what would be lost here: a newer version may have exported it. */
-function checkKnown(table: PortableTable, row: PortableRow): void {
-  const known: readonly string[] = columns[table];
-  const unknown = Object.keys(row).filter((name) => !known.includes(name));
-  if (unknown.length === 0) return;
-  const remedy = "import it with the version that exported it, or a newer one";
-  throw refuseField(
-    `tables.${table}`,
-    "unknown",
-    `has what this version does not know (${unknown.join(", ")}): ${remedy}`,
-  );
-}
-
 /** What the transaction does. */
-function writing(
-  { storage, directory }: Core,
-  { account_id, tables, key_versions }: PortableAccount,
-): (tx: Transaction) => Promise<void> {
-  if (tables.accounts?.length !== 1) throw refuseField("tables.accounts", "required", "must hold the account's row");
-  const missing = key_versions.filter((version) => !directory.master_keys.versions.includes(version));
-  if (missing.length > 0) {
-    throw refuseField(
-      "key_versions",
-      "unknown",
-      `the file is sealed under the master key ${missing.join(", ")}: add that key after your own in MASTER_KEY, import, then run latchkey keys reseal`,
-    );
-  }
+function writing({ storage, directory }: Core, portable: PortableAccount): (tx: Transaction) => Promise<void> {
+  checkPortable(portable, directory.master_keys.versions);
+  const { account_id, tables } = portable;
   return async (tx) => {
     await refuseTaken(tx.db, account_id);
     const canonical = canonicalNames(tables.usernames ?? [], tables.users ?? []);
@@ -113,9 +90,6 @@ function writing(
     });
     for (const table of portable_tables) {
       for (const row of tables[table] ?? []) {
-        if (row.account_id !== account_id)
-          throw refuseField(`tables.${table}`, "foreign", "holds a row of another account");
-        checkKnown(table, row);
         await tx.db
           .insertInto(table)
           .values(arriving(table, row) as never)

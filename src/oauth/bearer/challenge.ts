@@ -1,8 +1,9 @@
 /** What whoever is refused for a token learns, to come back with a better one: `WWW-Authenticate` of RFC 6750 §3. */
 import type { FastifyRequest } from "fastify";
-import { pathOf } from "../../directory/accounts/account.ts";
+import { issuerOf, pathOf } from "../../directory/accounts/account.ts";
 import { errorDescription, Refusal, refuse } from "../../errors.ts";
 import { asymmetric_algs } from "../../secrets/public-key.ts";
+import { userinfoAudience } from "../scopes.ts";
 
 /** Without any credentials the challenge names no error. */
 export function noToken(): Refusal {
@@ -30,15 +31,22 @@ export function challengeOf<E extends Error>(error: E): E | Refusal {
   return refuse("invalid_token", { ...options, headers });
 }
 
-/** In the scheme in which the token came (RFC 9449 §7.1), with where it is written who may give a better one (RFC 9728 §5.1). */
-export function finishChallenge(public_url: string, said: string, { headers, account_id }: FastifyRequest): string {
+/**
+ * In the scheme in which the token came (RFC 9449 §7.1), at userinfo with where it is written who may give a better one: what
+ * a challenge leads to is believed only where it is of the very address that was asked (RFC 9728 §3.3), and at the account
+ * API tokens are for all addresses together.
+ */
+export function finishChallenge(public_url: string, said: string, request: FastifyRequest): string {
+  const { headers, account_id, originalUrl } = request;
   const scheme = comesByProof(headers.authorization) ? "DPoP" : said.split(" ", 1)[0];
+  const resource = userinfoAudience(issuerOf(public_url, account_id));
   const { origin } = new URL(public_url);
-  const place = `${origin}/.well-known/oauth-protected-resource${pathOf(public_url)}/v1/accounts/${account_id}`;
   const parts = [
     said.replace(/^\w+/, scheme ?? ""),
     ...(scheme === "DPoP" ? [`algs="${asymmetric_algs.join(" ")}"`] : []),
-    ...(account_id ? [`resource_metadata="${place}"`] : []),
+    ...(`${public_url}${originalUrl}` === resource
+      ? [`resource_metadata="${origin}/.well-known/oauth-protected-resource${pathOf(resource)}"`]
+      : []),
   ];
   return parts.join(", ");
 }

@@ -62,11 +62,11 @@ export function metadataOf(public_url: string, { account_id, settings }: Account
   };
 }
 
-/** The account API as others see it (RFC 9728 §2). */
-export function resourceMetadataOf(public_url: string, account_id: string, name: string) {
+/** The account API as others see it, or what is `below` it and has tokens of its own (RFC 9728 §2). */
+export function resourceMetadataOf(public_url: string, { account_id, name }: Account, below: string) {
   const issuer = issuerOf(public_url, account_id);
   return {
-    resource: issuer,
+    resource: `${issuer}${below}`,
     resource_name: name,
     authorization_servers: [issuer],
     bearer_methods_supported: ["header"],

@@ -9,6 +9,7 @@ import type { App } from "../../http/server.ts";
 import { publishedKeys, readyKeys } from "../../tokens/keys/find-key.ts";
 import type { Jwk } from "../../tokens/keys/key.ts";
 import type { Oauth } from "../oauth.ts";
+import { userinfoAudience } from "../scopes.ts";
 import { metadataOf, resourceMetadataOf } from "./metadata.ts";
 
 const Key = Type.Record(Type.String(), Type.String(), { description: "A public JWK (RFC 7517)." });
@@ -60,22 +61,33 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
       ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
       ["/v1/accounts/:oid/.well-known/oauth-authorization-server", "oauth_authorization_server_get"],
       ["/.well-known/oauth-authorization-server/v1/accounts/:oid", "well_known_oauth_authorization_server_get"],
-      ...betweenHostAndPath(directory.public_url, "oauth-authorization-server"),
+      ...betweenHostAndPath(directory.public_url, "oauth-authorization-server", ""),
     ],
     { summary: "Issuer metadata" },
     (account) => metadataOf(directory.public_url, account, languages),
   );
-  publish(
+  for (const [below, operation, summary, description] of [
     [
-      ["/.well-known/oauth-protected-resource/v1/accounts/:oid", "oauth_protected_resource_get"],
-      ...betweenHostAndPath(directory.public_url, "oauth-protected-resource"),
+      "",
+      "oauth_protected_resource_get",
+      "Metadata of the account API as a protected resource",
+      "RFC 9728. Its `resource` is the issuer, which a token for any operation of the account API is asked for by.",
     ],
-    {
-      summary: "Metadata of the account API as a protected resource",
-      description: "RFC 9728; a refused request names this address in its challenge.",
-    },
-    ({ account_id, name }) => resourceMetadataOf(directory.public_url, account_id, name),
-  );
+    [
+      userinfoAudience(""),
+      "oauth_userinfo_resource_get",
+      "Metadata of userinfo as a protected resource",
+      "RFC 9728; a request that userinfo refuses hears this address in its challenge.",
+    ],
+  ] as const)
+    publish(
+      [
+        [`/.well-known/oauth-protected-resource/v1/accounts/:oid${below}`, operation],
+        ...betweenHostAndPath(directory.public_url, "oauth-protected-resource", below),
+      ],
+      { summary, description },
+      (account) => resourceMetadataOf(directory.public_url, account, below),
+    );
 
   app.route({
     method: "GET",
@@ -115,9 +127,9 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
  * 8414 §3.1, RFC 9728 §3.1). Not described: it is another one at each server. The router compares what is
  * decoded.
  */
-function betweenHostAndPath(public_url: string, document: string): Address[] {
+function betweenHostAndPath(public_url: string, document: string, below: string): Address[] {
   const path = decodeURI(pathOf(public_url)).replaceAll(":", "::");
-  return path === "" ? [] : [[`/.well-known/${document}${path}/v1/accounts/:oid`]];
+  return path === "" ? [] : [[`/.well-known/${document}${path}/v1/accounts/:oid${below}`]];
 }
 
 /** Metadata has one address: that of the canonical id. */

@@ -16,7 +16,7 @@ import { type Spent, selectFamily, updateGrace, updateUnspent } from "./store.ts
 
 export interface Rotated extends Continued {
   readonly refresh_token: Secret;
-  /** Undefined where nothing was: the answer was lost, and is given once more, or the same token goes on. */
+  /** Undefined where nothing was: the same token goes on. */
   readonly spent?: Spent;
 }
 
@@ -78,9 +78,14 @@ export async function rotateRefreshToken(
   };
   const continued = await storage.hot(rotateStatement, rotation);
   if (!continued) return answerAgain(directory, account_id, shown, read, now);
-  const spent = { account_id, id, generation, key_version, digest };
-  return { ...continued, refresh_token, ...(rotates ? { spent } : {}) };
+  return { ...continued, refresh_token, ...(rotates ? { spent: spentBy(account_id, read, false) } : {}) };
 }
+
+const spentBy = (
+  account_id: string,
+  { family_id: id, generation, key_version, digest }: ReadToken,
+  again: boolean,
+): Spent => ({ account_id, id, generation, key_version, digest, again });
 
 /**
  * For whoever was refused after all, and got no successor: the token is the login's newest again, unless somebody else was
@@ -94,10 +99,11 @@ async function answerAgain(
   directory: Directory,
   account_id: string,
   { client, others, proof, facts }: Shown,
-  { family_id: id, generation }: ReadToken,
+  read: ReadToken,
   now: number,
 ): Promise<Rotated> {
   const { storage, master_keys } = directory;
+  const { family_id: id, generation } = read;
   if (!others && (await selectFamily(storage.read, account_id, id))?.holder_id === client.id)
     throw refuse("unauthorized_client", {
       message: "The client's grant for the account API no longer lets it refresh logins of other clients.",
@@ -106,7 +112,10 @@ async function answerAgain(
   const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));
   const person = family && (await lookUpUser(directory, account_id, family.user_id));
-  if (person) return { login: family, person, refresh_token: refreshToken(master_keys, family) };
+  if (person) {
+    const spent = spentBy(account_id, read, true);
+    return { login: family, person, refresh_token: refreshToken(master_keys, family), spent };
+  }
   const found = await selectFamily(storage.read, account_id, id);
   const stolen = found && found.revoked_at === null && (found.generation > generation || holderOf(found) !== client.id);
   if (stolen) await revokeFamily(directory, found, { actor: actorFrom(client.id, facts), facts: by_reuse });

@@ -111,17 +111,28 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
 /** A token that was the newest of its family until it was used; its digest in hexadecimal. */
 export interface Spent extends Pick<Family, "account_id" | "id" | "generation" | "key_version"> {
   readonly digest: string;
+  /** It was used before, and this was to be its answer once more. */
+  readonly again: boolean;
 }
 
-/** No answer by its successor was given. Without the time of a rotation the token before it is answered no more. */
+/**
+ * No answer by its successor was given to this use. Where none was to the other one either, it is the newest again; without
+ * the time of a rotation the token before it is answered no more.
+ */
 export async function updateUnspent(db: Database, spent: Spent): Promise<void> {
-  const { account_id, id, generation, key_version, digest } = spent;
-  await db
+  const { account_id, id, generation, key_version, digest, again } = spent;
+  const successor = db
     .updateTable("refresh_families")
-    .set({ generation, key_version, digest: Buffer.from(digest, "hex"), rotated_at: null })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
-    .where("generation", "=", generation + 1)
+    .where("generation", "=", generation + 1);
+  const unanswered = again
+    ? successor.set({ grace_used: 0 }).where("grace_used", "=", 1)
+    : successor.set({ rotated_at: null }).where("rotated_at", "is not", null);
+  if (!(await unanswered.returning("id").executeTakeFirst())) return;
+  await successor
+    .set({ generation, key_version, digest: Buffer.from(digest, "hex") })
+    .where("rotated_at", "is", null)
     .where("grace_used", "=", 0)
     .execute();
 }

@@ -3,7 +3,7 @@
  *
  * In: the bearer or the authenticated client, and a token. Out: nothing; what hung on it is dead, and an unknown one was.
  */
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { revoke } from "../../directory/revoke.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
@@ -31,7 +31,8 @@ export async function revokeFor(directory: Directory, bearer: Bearer, presented:
 
 /**
  * Ends what a client's own token stands for (RFC 7009 §2.1): a refresh token its login, an access token what was issued
- * with it. One that is unknown, or no good any more, is no error, whosever it was (§2.2).
+ * with it. One that is unknown, or no good any more, is no error, whosever it was (§2.2). Nor is any to a public client:
+ * whoever stole a token knows such a client's name, and would learn that the token lives.
  *
  * @throws 400 invalid_grant for another client's.
  */
@@ -43,6 +44,7 @@ export async function revokeOwn(oauth: Oauth, client: Client, presented: string,
   const token = family ? undefined : await lookUpToken(oauth, account_id, presented);
   if (token?.client_uuid === client.id)
     return revoke(directory, { account_id, subject: issuedWith(token), entity: token.sid, actor });
+  if (isPublic(client.settings)) return;
   if (token || (family && (await lookUpLiveFamily(directory, account_id, secret(presented)))))
     throw refuse("invalid_grant", { message: "The token was issued to another client." });
 }
