@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { readAccount, type Write } from "./portable/read-account.ts";
-import { writeOut, writeStandard } from "./portable/write-out.ts";
+import { writeOut, writeWhole } from "./portable/write-out.ts";
 import { account_argument, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
@@ -23,7 +23,7 @@ export function exportCommand(): Command {
         const named = await findNamedAccount(core.directory, name);
         const reading = (write: Write) => readAccount(core, named.account_id, write);
         if (options.out === undefined) {
-          await reading(writeStandard);
+          await reading(writeWhole);
           return;
         }
         const { account_id, key_versions, rows } = await writeOut(options.out, reading);

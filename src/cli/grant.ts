@@ -1,13 +1,29 @@
 import { Command, Option } from "commander";
 import { issuerOf } from "../directory/accounts/account.ts";
-import { findClient } from "../directory/clients/find-client.ts";
+import { lookUpClient } from "../directory/clients/find-client.ts";
+import type { Directory } from "../directory/directory.ts";
+import { isAnAccountApi } from "../directory/grants/audience.ts";
 import { addToGrant, createGrant } from "../directory/grants/change-grants.ts";
+import { pageGrants } from "../directory/grants/find-grant.ts";
 import type { Grant, GrantType } from "../directory/grants/grant.ts";
 import { NewGrantBody } from "../directory/grants/schema.ts";
+import { grantView } from "../directory/grants/view.ts";
 import { Refusal, refuseField } from "../errors.ts";
 import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
-import { account_argument, actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { printList } from "./list.ts";
+import {
+  account_argument,
+  actor,
+  client_argument,
+  type Flags,
+  findNamedAccount,
+  findNamedClient,
+  type Output,
+  print,
+  withCore,
+} from "./run.ts";
+import { warningsOf } from "./taken-scopes.ts";
 
 interface Options extends Output {
   readonly audience?: string;
@@ -18,7 +34,7 @@ interface Options extends Output {
 
 const flags: Flags = {
   account_id: "<account_id>",
-  client_id: "<client_id>",
+  client_id: "<client>",
   audience: "--audience",
   scope: "--scope",
   type: "--type",
@@ -33,10 +49,17 @@ function namingAdd(error: unknown): never {
 }
 
 export function grantCommand(): Command {
-  const create = new Command("create")
+  return new Command("grant")
+    .description("Create and list grants: which APIs a client may ask tokens for.")
+    .addCommand(createCommand())
+    .addCommand(listCommand());
+}
+
+function createCommand(): Command {
+  return new Command("create")
     .description("Let a client ask for tokens of an API.")
     .argument(...account_argument)
-    .argument("<client_id>", "client_id or uuid")
+    .argument(...client_argument)
     .option("--audience <audience>", "the API; default: the account API")
     .option("--scope <scopes...>", "scopes, separated by spaces; after the arguments")
     .addOption(
@@ -50,24 +73,59 @@ export function grantCommand(): Command {
       withCore(
         options,
         async ({ directory }) => {
-          const { account_id } = await findNamedAccount(directory, account);
+          const found = await findNamedAccount(directory, account);
+          const { account_id } = found;
           const { audience = issuerOf(directory.public_url, account_id), type } = options;
           // As OAuth writes them, in one text, or as words of the shell.
           const scope = (options.scope ?? []).flatMap(spaceSeparated);
           await checkSchema(NewGrantBody, { client_id, audience, scope, type });
-          const client = await findClient(directory, account_id, client_id);
+          const client = await findNamedClient(directory, account_id, client_id);
           const make = options.add ? addToGrant : createGrant;
           const grant = await make(directory, { client, audience, scope, type }, actor).catch(namingAdd);
-          print(shown(grant), options, [
+          const lines = [
             `Grant ${grant.id}`,
             `  client    ${client.client_id}`,
             `  audience  ${grant.audience}`,
             `  scope     ${grant.scope.join(" ") || "(none)"}`,
             `  type      ${grant.type}`,
-          ]);
+          ];
+          const at_account_api = isAnAccountApi(found, directory.public_url, audience);
+          print(shown(grant), options, lines, warningsOf("--scope", scope, at_account_api));
         },
         { flags },
       ),
     );
-  return new Command("grant").description("Create grants: which APIs a client may ask tokens for.").addCommand(create);
+}
+
+function listCommand(): Command {
+  return new Command("list")
+    .description("List the grants of an account, or of one client.")
+    .argument(...account_argument)
+    .argument("[client]", "client_id or uuid")
+    .option("--json", "print JSON")
+    .action((account: string, name: string | undefined, options: Output) =>
+      withCore(options, async ({ directory }) => {
+        const { account_id } = await findNamedAccount(directory, account);
+        const client = name === undefined ? undefined : await findNamedClient(directory, account_id, name);
+        const whose = [account_id, client?.client_id ?? "<client>"].join(" ");
+        const listing = {
+          view: (grant: Grant) => grantView(directory, grant),
+          ...(client
+            ? { columns: { audience: 40, type: 18, scope: 38 }, cells: cellsOf }
+            : {
+                columns: { client: 36, audience: 24, type: 18, scope: 16 },
+                cells: async (grant: Grant) => [await nameOf(directory, grant), ...cellsOf(grant)],
+              }),
+          none: `There is no grant: latchkey grant create ${whose} --audience … --scope … makes one.`,
+        };
+        await printList(pageGrants(directory, account_id, { client_id: client?.id }), listing, options);
+      }),
+    );
+}
+
+const cellsOf = ({ audience, type, scope }: Grant) => [audience, type, scope.join(" ")];
+
+/** What people know the client by. */
+async function nameOf(directory: Directory, { account_id, client_id }: Grant): Promise<string> {
+  return (await lookUpClient(directory, account_id, client_id))?.client_id ?? client_id;
 }

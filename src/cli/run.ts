@@ -5,9 +5,12 @@ import { type Config, ConfigError, type Environment, isSqlite, readConfig, sqlit
 import { type Core, openCore } from "../core.ts";
 import { type Account, readAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
+import type { Client } from "../directory/clients/client.ts";
+import { lookUpClient } from "../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
+import { smallUuid } from "../secrets/uuid.ts";
 import { migrationNames, type OnWait, pendingMigrations } from "../storage/migrate.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
 import { errorOfTrial, openTrial, type Trial } from "./trial.ts";
@@ -22,19 +25,31 @@ export interface Output {
 // Whoever writes hears of it as well.
 process.stdout.on("error", () => {});
 
-/** Says something on standard output. That nobody reads it any more is no failure: what was done is done. */
-export function say(text: string, output: Output): void {
-  process.stdout.write(`${text}\n`, (error) => {
-    if (error && (error as NodeJS.ErrnoException).code !== "EPIPE") fail(unwritten(error), output);
+/** Writes to standard output, as fast as its reader takes it. @returns whether there is one. */
+export function writeStandard(text: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      if (!error) return resolve(true);
+      if ((error as NodeJS.ErrnoException).code === "EPIPE") return resolve(false);
+      reject(Object.assign(error, { path: "standard output" }));
+    });
   });
 }
 
-/** What became of a text that standard output did not take. */
-export const unwritten = (error: Error): Error => Object.assign(error, { path: "standard output" });
+/** Says something on standard output. That nobody reads it any more is no failure: what was done is done. */
+export function say(text: string, output: Output): void {
+  writeStandard(`${text}\n`).catch((error) => fail(error, output));
+}
 
-/** Prints a result: for programs as JSON, for people as the lines they want to read. */
-export function print(result: object, output: Output, lines: readonly string[]): void {
-  say(output.json ? JSON.stringify(result) : lines.join("\n"), output);
+/**
+ * Prints a result: for programs as JSON, for people as the lines they want to read. `warnings` speak of what was done as it
+ * was asked for, and is likely not what was meant.
+ */
+export function print(result: object, output: Output, lines: readonly string[], warnings: readonly Fault[] = []): void {
+  const told = warnings.length > 0 ? { ...result, warnings } : result;
+  say(output.json ? JSON.stringify(told) : lines.join("\n"), output);
+  if (output.json) return;
+  for (const { path, message } of warnings) process.stderr.write(`Warning: ${path} ${message}\n`);
 }
 
 /** Says on standard error why a command takes its time; for programs in a line of JSON. */
@@ -63,6 +78,17 @@ export async function findNamedAccount(directory: Directory, oid: string): Promi
   if (account) return account;
   const remedy = "Create it with latchkey account create, or check DATABASE_URL.";
   throw refuse("not_found", { message: `There is no account ${account_id} here. ${remedy}` });
+}
+
+/** The client of an account that a command names, as its help explains it. */
+export const client_argument = ["<client>", "client_id or uuid"] as const;
+
+/** The client that a command names, in either form. @throws 404 not_found. */
+export async function findNamedClient(directory: Directory, account_id: string, name: string): Promise<Client> {
+  const client = await lookUpClient(directory, account_id, smallUuid(name));
+  if (client) return client;
+  const remedy = `latchkey client list ${account_id} says which there are.`;
+  throw refuse("not_found", { message: `There is no client ${name} in ${account_id}: ${remedy}` });
 }
 
 /** Thrown at the end of a rehearsal, to undo it. */

@@ -3,9 +3,10 @@ import type { UserType } from "../directory/clients/client.ts";
 import { NewAccountUserBody } from "../directory/users/account-user-schema.ts";
 import { createUser } from "../directory/users/create-user.ts";
 import { findErasable } from "../directory/users/erase-user.ts";
+import { isNumberShared } from "../directory/users/find-user.ts";
 import { NewUserBody } from "../directory/users/schema.ts";
 import type { User } from "../directory/users/user.ts";
-import { refuseField } from "../errors.ts";
+import { type Fault, refuseField } from "../errors.ts";
 import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
 import { type ErasedRows, eraseEverywhere, tryErasing } from "./erase-user.ts";
@@ -19,6 +20,7 @@ import {
   print,
   withCore,
 } from "./run.ts";
+import { warningsOf } from "./taken-scopes.ts";
 
 interface Options extends Output {
   readonly email?: string;
@@ -41,16 +43,32 @@ const flags: Flags = {
   scope: "--scope",
 };
 
+const SHARED_NUMBER: Fault = {
+  path: "--phone-number",
+  code: "shared",
+  message: "is that of another user of this type too: neither can log in by SMS",
+};
+
 interface EraseOptions extends Output {
   readonly yes?: boolean;
 }
 
 export function userCommand(): Command {
-  const create = new Command("create")
+  return new Command("user")
+    .description("Create users, and erase them.")
+    .addCommand(createCommand())
+    .addCommand(eraseCommand());
+}
+
+function createCommand(): Command {
+  return new Command("create")
     .description("Create a user whose address and number count as verified.")
     .argument(...account_argument)
     .option("--email <address>", "e-mail address")
-    .option("--phone-number <number>", "with its country code, else completed with the account's country")
+    .option(
+      "--phone-number <number>",
+      "with its country code, else completed with the account's country; of two with one number neither logs in by SMS",
+    )
     .option("--customer-id <id>", "your own name for the user")
     .option("--name <name>", "what people call the user")
     .option("--locale <tag>", "language of messages to the user")
@@ -79,15 +97,21 @@ export function userCommand(): Command {
           const user = await createUser(directory, account, { type, ...fields, scope, verified: true }, actor);
           const { id } = user;
           const known = (["email", "phone_number", "customer_id"] as const).filter((name) => user[name] !== null);
-          print({ id, type, ...Object.fromEntries(known.map((name) => [name, user[name]])) }, options, [
-            `User ${id}`,
-            ...known.map((name) => `  ${name.padEnd(13)} ${user[name]}`),
-          ]);
+          const lines = [`User ${id}`, ...known.map((name) => `  ${name.padEnd(13)} ${user[name]}`)];
+          const warnings = [
+            ...((await isNumberShared(directory, user)) ? [SHARED_NUMBER] : []),
+            ...warningsOf("--scope", scope ?? [], true),
+          ];
+          const result = { id, type, ...Object.fromEntries(known.map((name) => [name, user[name]])) };
+          print(result, options, lines, warnings);
         },
         { flags },
       ),
     );
-  const erase = new Command("erase")
+}
+
+function eraseCommand(): Command {
+  return new Command("erase")
     .description("Erase a person for good: their logins end, and nothing says any more who they were.")
     .argument(...account_argument)
     .argument("<user>", "id, address, number or customer_id; also of a deleted user")
@@ -106,7 +130,6 @@ export function userCommand(): Command {
         { flags: { ...flags, user: "<user>" } },
       ),
     );
-  return new Command("user").description("Create users, and erase them.").addCommand(create).addCommand(erase);
 }
 
 function linesOf({ id, type }: User, erased: boolean, rows: ErasedRows): readonly string[] {

@@ -28,3 +28,5 @@ it.each([
     "\u{1f3f4}\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}",
   ],
 ])("puts %j on one line as %j", (name, line) => expect(oneLine(name)).toBe(line));
+
+it("keeps as many characters as it is told", () => expect(oneLine("Shop of Ada", 6)).toBe("Shop…"));

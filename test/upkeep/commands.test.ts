@@ -170,7 +170,14 @@ describe("commands that print", () => {
   });
 
   it("explain every argument in their help, and no empty default", async () => {
-    const commands = ["client create", "grant create", "user create", "user erase", "keys rotate", "export"];
+    const changing = ["client create", "grant create", "user create", "user erase", "keys rotate", "export"];
+    const managing = [
+      "account show",
+      "account set",
+      "grant list",
+      ...["list", "show", "set", "secret"].map((verb) => `client ${verb}`),
+    ];
+    const commands = [...changing, ...managing];
     for (const command of commands) {
       const { stdout } = await cli(env, ...command.split(" "), "--help");
       expect(stdout, command).toMatch(/\n {2}account_id +P or T and eight digits/);

@@ -1,7 +1,7 @@
 import { lstatSync, renameSync, rmSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { adviceOn } from "../../advice.ts";
-import { unwritten } from "../run.ts";
+import { writeStandard } from "../run.ts";
 import type { Write } from "./read-account.ts";
 
 /**
@@ -27,15 +27,10 @@ export async function writeOut<T>(file: string, work: (write: Write) => Promise<
   }
 }
 
-/** Writes to standard output, as fast as its reader takes it. @throws when that goes away before the end. */
-export const writeStandard: Write = (piece) =>
-  new Promise((resolve, reject) => {
-    process.stdout.write(piece, (error) => {
-      if (!error) return resolve();
-      const closed = (error as NodeJS.ErrnoException).code === "EPIPE";
-      reject(closed ? new Error("Standard output was closed before the account was whole.") : unwritten(error));
-    });
-  });
+/** Writes to standard output. @throws when its reader goes away before the end. */
+export const writeWhole: Write = async (piece) => {
+  if (!(await writeStandard(piece))) throw new Error("Standard output was closed before the account was whole.");
+};
 
 async function finish(handle: FileHandle): Promise<void> {
   await handle.sync();

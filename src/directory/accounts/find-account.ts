@@ -1,7 +1,7 @@
 import { noSuch } from "../../errors.ts";
 import type { Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
-import { selectAccount } from "./store.ts";
+import { type ListedAccount, pagesOfAccounts, selectAccount } from "./store.ts";
 
 /** A live account, at most 5 s old. @throws 404 not_found. */
 export async function findAccount(directory: Directory, account_id: string): Promise<Account> {
@@ -23,4 +23,9 @@ export function reloadAccount(directory: Directory, account_id: string): Promise
 /** As committed. */
 export function readAccount({ storage }: Directory, account_id: string): Promise<Account | undefined> {
   return selectAccount(storage.read, account_id);
+}
+
+/** Of everybody, for an operator; in pages, as committed. */
+export function listAccounts({ storage }: Directory): AsyncIterable<readonly ListedAccount[]> {
+  return pagesOfAccounts(storage.read);
 }

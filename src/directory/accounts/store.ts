@@ -1,3 +1,4 @@
+import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Account } from "./account.ts";
 import { type AccountSettings, accountSettings } from "./settings.ts";
@@ -12,6 +13,25 @@ export async function selectAccount(db: Database, account_id: string): Promise<A
     .where("deleted_at", "is", null)
     .executeTakeFirst();
   return row && fromRow(row).account;
+}
+
+/** An account of a list. */
+export type ListedAccount = Omit<Account, "settings">;
+
+const PAGE = 200;
+
+/** Live accounts by their ids, of which no more than a page is held at a time. */
+export function pagesOfAccounts(db: Database): AsyncIterable<readonly ListedAccount[]> {
+  return inPages<ListedAccount>(PAGE, (last) =>
+    db
+      .selectFrom("accounts")
+      .select(["account_id", "name", "created_at", "updated_at"])
+      .where("account_id", ">", last?.account_id ?? "")
+      .where("deleted_at", "is", null)
+      .orderBy("account_id")
+      .limit(PAGE)
+      .execute(),
+  );
 }
 
 export interface HeldAccount {

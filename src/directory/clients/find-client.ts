@@ -32,11 +32,17 @@ export function isDeleted({ storage }: Directory, account_id: string, client_id:
   return selectDeleted(storage.read, account_id, client_id);
 }
 
-/** A live client by uuid, as committed. @throws 404 not_found. */
-export async function findClientById(directory: Directory, account_id: string, id: string): Promise<Client> {
-  const client = await selectClient(directory.storage.read, account_id, id);
-  if (!client || client.id !== id) throw noSuch("client");
-  return client;
+/** A live client by uuid, as committed. `tells` the uuid to who names it by its client_id. @throws 404 not_found. */
+export async function findClientById(
+  { storage }: Directory,
+  account_id: string,
+  id: string,
+  tells = false,
+): Promise<Client> {
+  const client = await selectClient(storage.read, account_id, id);
+  if (client?.id === id) return client;
+  if (!client || !tells) throw noSuch("client");
+  throw refuse("not_found", { message: `A client is asked for by its id, which is ${client.id} here.` });
 }
 
 /** In pages. */

@@ -7,7 +7,6 @@ import { reveal } from "../../secrets/secret.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
-import { withoutNulls } from "../entity.ts";
 import { listHeld } from "../grants/find-grant.ts";
 import { checkMayAssign, checkMayHandOn, checkMayStandFor, standsForPeople } from "../may-hand-on.ts";
 import { changeClient, removeClient, rotateSecret } from "./change-client.ts";
@@ -23,8 +22,8 @@ import {
   NewClientBody,
   RotateQuery,
 } from "./schema.ts";
-import { listSecrets } from "./secret.ts";
 import type { ClientSettings } from "./settings.ts";
+import { clientView, listedClient } from "./view.ts";
 
 const subject_types = ["client", "user"] as const;
 const tags = ["clients"];
@@ -47,7 +46,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       params: OidParams,
       response: { 200: ClientList, ...refusals("account", ...bearer_refusals) },
     },
-    handler: (request, reply) => sendList(request, reply, listClients(directory, request.account_id), listed),
+    handler: (request, reply) => sendList(request, reply, listClients(directory, request.account_id), listedClient),
   });
 
   app.route({
@@ -84,7 +83,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       params: ClientParams,
       response: { 200: ClientView, ...missing },
     },
-    handler: async (request) => view(directory, await findClientById(directory, request.account_id, request.params.id)),
+    handler: async (request) => clientView(directory, await findAsked(directory, request, request.params.id)),
   });
 
   app.route({
@@ -108,7 +107,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       const permit = (...kinds: readonly ClientSettings[]) => {
         if (!compared && standsForPeople(...kinds)) throw becameAnother(request.bearer);
       };
-      return view(directory, await changeClient(directory, client, change, actorOf(request), permit));
+      return clientView(directory, await changeClient(directory, client, change, actorOf(request), permit));
     },
   });
 
@@ -126,7 +125,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     },
     handler: async (request) => {
       const client = await findTrusted(directory, request, request.params.id);
-      return view(directory, await removeClient(directory, client, actorOf(request)));
+      return clientView(directory, await removeClient(directory, client, actorOf(request)));
     },
   });
 
@@ -152,6 +151,16 @@ export function clientRoutes(app: App, directory: Directory): void {
   });
 }
 
+/** The client of a path. Whoever may read clients is told its id where they name it by its client_id. */
+function findAsked(directory: Directory, { account_id, bearer }: FastifyRequest, id: string): Promise<Client> {
+  return findClientById(
+    directory,
+    account_id,
+    id,
+    reads.scopes.some((scope) => bearer.scope.includes(scope)),
+  );
+}
+
 /**
  * A client that the bearer may change: it holds every scope that the client holds, and those of whom it stands for, or
  * would stand for with these settings.
@@ -163,7 +172,7 @@ async function findTrusted(
   settings: Partial<ClientSettings> = {},
 ): Promise<Client> {
   const { account_id, bearer } = request;
-  const client = await findClientById(directory, account_id, id);
+  const client = await findAsked(directory, request, id);
   const account = await findAccount(directory, account_id);
   checkMayHandOn(directory, account, bearer, await listHeld(directory, client));
   await checkMayStandFor(directory, account_id, bearer, client.settings, { ...client.settings, ...settings });
@@ -176,18 +185,9 @@ function becameAnother(bearer: Bearer): Error {
   return refuse("temporarily_unavailable", { message: "Somebody else has just changed the client.", retry_after: 1 });
 }
 
-function listed({ settings, account_id: _account, set_by_account, ...client }: Client) {
-  return {
-    ...withoutNulls(client),
-    ...settings,
-    ...(client.origin === "account" ? {} : { set_by_account: [...set_by_account] }),
-  };
-}
-
-async function view(directory: Directory, client: Client) {
-  return { ...listed(client), secrets: (await listSecrets(directory, client)).map(withoutNulls) };
-}
-
 async function withSecret(directory: Directory, { client, client_secret }: CreatedClient) {
-  return { ...(await view(directory, client)), ...(client_secret ? { client_secret: reveal(client_secret) } : {}) };
+  return {
+    ...(await clientView(directory, client)),
+    ...(client_secret ? { client_secret: reveal(client_secret) } : {}),
+  };
 }

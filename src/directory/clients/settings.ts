@@ -6,7 +6,13 @@ export const user_types = ["customer", "company", "account_user"] as const;
 /** Token exchange (RFC 8693) and devices without a browser (RFC 8628). */
 export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 export const DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code";
-const grant_types = ["authorization_code", "client_credentials", "refresh_token", EXCHANGE, DEVICE_CODE] as const;
+export const grant_types = [
+  "authorization_code",
+  "client_credentials",
+  "refresh_token",
+  EXCHANGE,
+  DEVICE_CODE,
+] as const;
 const text = (description: string, maxLength = 2_048) => Type.String({ minLength: 1, maxLength, description });
 
 /** Every setting of a client; what the database does not hold has its default. */

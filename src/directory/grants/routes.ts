@@ -8,14 +8,13 @@ import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import { lookUpClient } from "../clients/find-client.ts";
 import { type Directory, grantInTurn } from "../directory.ts";
-import { withoutNulls } from "../entity.ts";
 import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
 import { audiencesOf, isAccountApi } from "./audience.ts";
 import { changeScope, createGrant, removeGrant } from "./change-grants.ts";
 import { findGrantById, listGrants, listHeld, pageGrants } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
-import { providerCallback } from "./provider-callback.ts";
 import { GrantChangeBody, GrantFilterQuery, GrantList, GrantParams, GrantView, NewGrantBody } from "./schema.ts";
+import { grantView } from "./view.ts";
 
 const subject_types = ["client", "user"] as const;
 const tags = ["client grants"];
@@ -24,12 +23,7 @@ const missing = refusals("account", ...bearer_refusals, "not_found");
 const TOGETHER = "All grants of a client together may hold 100,000 characters of scopes, audiences and domains.";
 
 export function grantRoutes(app: App, directory: Directory): void {
-  function view({ account_id, ...grant }: Grant) {
-    const { oidc, ...present } = withoutNulls(grant);
-    const whole = { ...present, scope: [...grant.scope] };
-    if (!oidc) return whole;
-    return { ...whole, oidc: { ...oidc, redirect_uri: providerCallback(directory.public_url, account_id, oidc) } };
-  }
+  const view = (grant: Grant) => grantView(directory, grant);
 
   /** A grant that names any alias of the account API serves all of them. */
   async function namesOf(account_id: string, audience: string): Promise<readonly string[]> {

@@ -89,6 +89,13 @@ export async function lookUpUserByPhone(db: Database, account_id: string, type: 
   return first;
 }
 
+/** Whether another live user of their type has verified a user's number too: neither is found by it. */
+export async function isNumberShared({ storage }: Directory, user: User): Promise<boolean> {
+  const { account_id, type, phone_number } = user;
+  if (phone_number === null) return false;
+  return (await selectUsersByPhone(storage.read, account_id, type, phone_number)).length > 1;
+}
+
 /** The live user with the account's own name for them. */
 export function lookUpUserByCustomerId(db: Database, account_id: string, customer_id: string) {
   return selectUserByCustomerId(db, account_id, customer_id);

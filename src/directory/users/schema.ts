@@ -11,7 +11,8 @@ const email = Type.String({
 const phone_number = Type.String({
   minLength: 4,
   maxLength: 32,
-  description: "Completed to E.164 with the account's country.",
+  description:
+    "Completed to E.164 with the account's country. Several users may have one; those of a type who do cannot log in by SMS.",
 });
 const customer_id = Type.String({
   pattern: "^\\S(.{0,126}\\S)?$",
