@@ -329,5 +329,6 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     await send("PUT", "/auth/users/margaret", { ...about, links: links(apart) });
     await move(last);
     expect(await asked([next, apart, last])).toEqual([apart]);
+    expect((await send("PUT", "/auth/users/margaret", about)).links).toEqual(links(apart));
   });
 });

@@ -176,7 +176,7 @@ describeOnBothEngines("a factor of an account user", (engine) => {
     const half = await token(own, login, bearer);
     expect(code(half)).toEqual([403, "mfa_required"]);
     const known = await finishBySms(own, half.body.mfa_token, number, bearer);
-    expect(claimsOf(known).amr).toEqual(["pwd", "sms", "mfa"]);
+    expect(claimsOf(known).amr).toEqual(["pwd", "otp", "sms", "mfa"]);
     expect(await set(known, "second password"), "who knows it shows it").toEqual([400, "invalid_request"]);
     for (const refused of [
       [400, "invalid_grant"],
@@ -186,6 +186,9 @@ describeOnBothEngines("a factor of an account user", (engine) => {
       expect(await set(known, "second password", "wrong password")).toEqual(refused);
     const both = await logInByBoth(me, number, own);
     expect(await set(both, "second password")).toEqual(done);
-    expect(await set(both, "third password", "second password"), "what was guessed at is gone").toEqual(done);
+    expect(await set(both, "third password", "wrong password"), "what was guessed at is gone").toEqual([
+      ...[400, "invalid_grant"],
+    ]);
+    expect(await set(both, "third password", "second password")).toEqual(done);
   });
 });
