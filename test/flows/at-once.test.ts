@@ -379,6 +379,14 @@ describeOnBothEngines("changes at once", (engine) => {
     expect(answers).toEqual(["session_ended", "session_ended", "given"]);
     const read = storage.read.selectFrom("sessions").select("idle_expires_at").where("account_id", "=", account_id);
     expect(await read.where("id", "=", "idle").execute()).toEqual([{ idle_expires_at: now }]);
+    const agreement = { account_id, user_id, client_id: "any", audience: "api", host: "one.example", granted_at: now };
+    await storage.write(({ db }) => addConsent(db, { ...agreement, scope: ["a", "b"] }));
+    const asking = (consent_host: string, scope: readonly string[]) => {
+      const consent = { consent_audience: "api", consent_host, consent_scope: JSON.stringify(scope) };
+      return storage.hot(answerStatement, { ...about, ...consent, session_id: "live", sid: null });
+    };
+    const agreed = [await asking("one.example", ["b"]), await asking("one.example", ["b", "c"])];
+    expect([...agreed, await asking("two.example", ["b"])]).toEqual(["given", ...Array(2).fill("consent_withdrawn")]);
   });
 });
 

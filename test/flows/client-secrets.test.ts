@@ -98,6 +98,23 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect(status).toBe(200);
   });
 
+  it.each([
+    ["that it was given", undefined],
+    ["that is short", "s3cr3t-of-yore"],
+  ])("are worth nothing once they end, though one %s is known here", async (_which, brought) => {
+    const client = await addClient(latchkey, tenant.account_id, {}, undefined, brought);
+    await send("POST", `/auth/clients/${client.id}/rotate-secret?overlap_seconds=60`);
+    const introspect = async () => {
+      const headers = { authorization: basic(client) };
+      return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token: "x" } })).status;
+    };
+    expect(await introspect()).toBe(200);
+    const { storage } = latchkey.server.core;
+    const later = storage.now() + 61_000;
+    const clock = vi.spyOn(storage, "now").mockReturnValue(later);
+    expect(await introspect().finally(() => clock.mockRestore())).toBe(401);
+  });
+
   it("shows when each secret of a client was last used and which one ends, and no secret", async () => {
     const client = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
