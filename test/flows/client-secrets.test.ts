@@ -104,12 +104,19 @@ describeOnBothEngines("a client's secrets", (engine) => {
   ])("are worth nothing once they end, though one %s is known here", async (_which, brought) => {
     const client = await addClient(latchkey, tenant.account_id, {}, undefined, brought);
     await send("POST", `/auth/clients/${client.id}/rotate-secret?overlap_seconds=60`);
-    const introspect = async () => {
-      const headers = { authorization: basic(client) };
+    const introspect = async (client_secret = client.client_secret) => {
+      const headers = { authorization: basic({ ...client, client_secret }) };
       return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token: "x" } })).status;
     };
-    expect(await introspect()).toBe(200);
     const { storage } = latchkey.server.core;
+    const noted = storage.read.selectFrom("client_secrets").select("last_used_at").where("client_id", "=", client.id);
+    expect(await introspect()).toBe(200);
+    await expect.poll(async () => (await noted.execute()).some((row) => row.last_used_at !== null)).toBe(true);
+    // They are read anew once that is acknowledged, which may be later than it can be seen.
+    await storage.write(async () => {});
+    expect(await introspect()).toBe(200);
+    // For a second nobody looks for others.
+    expect(await introspect("another")).toBe(401);
     const later = storage.now() + 61_000;
     const clock = vi.spyOn(storage, "now").mockReturnValue(later);
     expect(await introspect().finally(() => clock.mockRestore())).toBe(401);

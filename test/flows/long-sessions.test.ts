@@ -216,7 +216,10 @@ describeOnBothEngines("long", (engine) => {
       .execute();
     const at = (later: number) => new Date(storage.now() + later).toISOString();
     /** Of so many logins of one client, the oldest first: whether there was room to make, and which are left. */
-    const makeRoomAmong = async (count: number, prepare: (sids: readonly string[]) => Promise<void> = async () => {}) => {
+    const makeRoomAmong = async (
+      count: number,
+      prepare: (sids: readonly string[]) => Promise<void> = async () => {},
+    ) => {
       const session_id = randomUUID();
       await storage.write(({ db }) =>
         db
@@ -284,9 +287,7 @@ describeOnBothEngines("long", (engine) => {
     const revoked = storage.read.selectFrom("revocations").select(["account_id", "subject"]);
     const subjects = accounts.map((account_id) => `sid:sid ${account_id}`);
     const rows = await revoked.where("subject", "in", subjects).orderBy("subject").execute();
-    expect(rows).toEqual(
-      accounts.toSorted().map((account_id) => ({ account_id, subject: `sid:sid ${account_id}` })),
-    );
+    expect(rows).toEqual(accounts.toSorted().map((account_id) => ({ account_id, subject: `sid:sid ${account_id}` })));
   });
 
   it("taking back a consent ends what many logins led to page by page, and begins anew where it was cut short", async () => {

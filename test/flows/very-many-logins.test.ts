@@ -218,18 +218,22 @@ describeOnBothEngines("very many logins of one person", (engine) => {
     expect(await Promise.all(walks)).toEqual(Array(20).fill([]));
   }, 120_000);
 
-  it.each(["sessions", "refresh_families"] as const)("are ended to the last where few are %s", async (few) => {
-    await logIn(openSurfer(latchkey));
-    await passed();
-    const ids = (await rowsOf(few)).slice(NAMED / 2).map(({ id }) => id);
-    await core().storage.write(async ({ db }) => {
-      await sql`delete from ${sql.table(few)} where id in (${sql.join(ids)})`.execute(db);
-    });
-    const all = (await rowsOf("refresh_families")).length;
-    await endLogins();
-    await expect.poll(async () => (await unended()).length, { timeout: 30_000 }).toBe(0);
-    await expect.poll(marked, { timeout: 30_000 }).toBe(all);
-  }, 120_000);
+  it.each(["sessions", "refresh_families"] as const)(
+    "are ended to the last where few are %s",
+    async (few) => {
+      await logIn(openSurfer(latchkey));
+      await passed();
+      const ids = (await rowsOf(few)).slice(NAMED / 2).map(({ id }) => id);
+      await core().storage.write(async ({ db }) => {
+        await sql`delete from ${sql.table(few)} where id in (${sql.join(ids)})`.execute(db);
+      });
+      const all = (await rowsOf("refresh_families")).length;
+      await endLogins();
+      await expect.poll(async () => (await unended()).length, { timeout: 30_000 }).toBe(0);
+      await expect.poll(marked, { timeout: 30_000 }).toBe(all);
+    },
+    120_000,
+  );
 
   it("leave the one that a process of before lets go on", async () => {
     await endLogins({ sid: randomUUID() });
