@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { often } from "../../test/support/often.ts";
-import { givenBy, narrowScope, personScope } from "./scopes.ts";
+import { countedScope, givenBy, narrowScope, personScope } from "./scopes.ts";
 
 const scopes = (what: string, length: number) => Array.from({ length }, (_, n) => `read:accounts:/${what}/${n}`);
 
@@ -13,6 +13,14 @@ describe("a person's scopes", () => {
     expect(personScope(grant, true)).toEqual(["openid", "user:customers"]);
     expect(personScope(grant, false, own)).toEqual(grant);
     expect([givenBy(grant, true)("write:customers"), givenBy(grant, false)("write:customers")]).toEqual([true, false]);
+  });
+
+  it("count at the account API as far as they are personal, and whole beside the names of what the person holds", () => {
+    const personal = ["openid", "address", "offline_access", "user:orders"];
+    const all = [...personal, "orders:read", "admin:accounts"];
+    expect(countedScope(all)).toEqual(personal);
+    expect(countedScope(all, ["role:1@x"])).toEqual(personal);
+    expect(countedScope(all, ["held:1@x"])).toEqual(all);
   });
 
   it("are not each compared with each", () => {

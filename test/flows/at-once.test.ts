@@ -347,12 +347,13 @@ describeOnBothEngines("changes at once", (engine) => {
     }
   });
 
-  it("of a login and a session that another browser's login has laid idle is no answer", async () => {
+  it("of a login and a session that another browser's login has laid idle, or the end of all others has, is no answer", async () => {
     const { storage } = latchkey.server.core;
     const { account_id } = tenant;
     const milliseconds = storage.now();
     const [now, later] = [instant(milliseconds), instant(milliseconds + 60_000)];
     const { id: user_id } = await addUser(latchkey, account_id);
+    const { id: ended_id } = await addUser(latchkey, account_id);
     const session = { account_id, user_id, auth_time: 1, amr: "[]", browser_digest: Buffer.alloc(32, 2) };
     const idle = { ...lifetimes(now, later), idle_expires_at: now };
     await storage.write(async ({ db }) => {
@@ -364,13 +365,28 @@ describeOnBothEngines("changes at once", (engine) => {
         .insertInto("sessions")
         .values({ ...session, id: "live", ...lifetimes(now, later) })
         .execute();
+      await db
+        .insertInto("sessions")
+        .values({ ...session, user_id: ended_id, id: "ended", ...lifetimes(now, later) })
+        .execute();
+      const ended = { logins_ended_at: later, logins_ended_but: `${later} ` };
+      await db.updateTable("users").set(ended).where("id", "=", ended_id).execute();
     });
     const about = { account_id, request_id: null, now, idle_expires_at: later, client_id: "any", ...nobody_asked };
     const answer = (session_id: string) =>
       storage.hot(answerStatement, { ...about, session_id, sid: `login-${session_id}` });
-    expect([await answer("idle"), await answer("live")]).toEqual(["session_ended", "given"]);
+    const answers = [await answer("idle"), await answer("ended"), await answer("live")];
+    expect(answers).toEqual(["session_ended", "session_ended", "given"]);
     const read = storage.read.selectFrom("sessions").select("idle_expires_at").where("account_id", "=", account_id);
     expect(await read.where("id", "=", "idle").execute()).toEqual([{ idle_expires_at: now }]);
+    const agreement = { account_id, user_id, client_id: "any", audience: "api", host: "one.example", granted_at: now };
+    await storage.write(({ db }) => addConsent(db, { ...agreement, scope: ["a", "b"] }));
+    const asking = (consent_host: string, scope: readonly string[]) => {
+      const consent = { consent_audience: "api", consent_host, consent_scope: JSON.stringify(scope) };
+      return storage.hot(answerStatement, { ...about, ...consent, session_id: "live", sid: null });
+    };
+    const agreed = [await asking("one.example", ["b"]), await asking("one.example", ["b", "c"])];
+    expect([...agreed, await asking("two.example", ["b"])]).toEqual(["given", ...Array(2).fill("consent_withdrawn")]);
   });
 });
 

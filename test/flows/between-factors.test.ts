@@ -63,6 +63,13 @@ describeOnBothEngines("a login between its factors", (engine) => {
     const there = await send("POST", "/customers/login", customer, tenant, bearer);
     expect(there.status, there.text).toBe(200);
     expect(claims(there.body.access_token).amr).toEqual(["pwd"]);
+    const { storage } = latchkey.server.core;
+    const pin = { kind: "pin", hash: await hashPassword(tenant.account_id, secret("295837")) } as const;
+    await storage.write((tx) => storePassword(tx, tenant.account_id, user.id, pin, storage.now()));
+    const byPin = async (bearer: string) =>
+      code(await send("POST", "/customers/login", { ...customer, password: "295837" }, tenant, bearer));
+    expect(await byPin(bearer), "a PIN is none without a second factor").toEqual([400, "invalid_grant"]);
+    expect(await byPin(tenant.token)).toEqual([403, "mfa_required"]);
     const authorized = async (bearer: string) =>
       authorize(
         tenant,

@@ -180,4 +180,26 @@ describeOnBothEngines("a client with bound tokens alone", (engine) => {
     const refreshed = await ask({ grant_type: "refresh_token", refresh_token }, nonce);
     expect([refreshed.status, refreshed.body.token_type], refreshed.text).toEqual([200, "DPoP"]);
   });
+
+  it("refreshes no login of the account API by a token that is bound to a key, and spends nothing", async () => {
+    const { own, bearer, person } = await openClient();
+    const log_in = { grant_type: "password", password: PASSWORD, username: person.email, audience: tenant.audience };
+    const { refresh_token } = (await token(tenant, log_in, bearer)).body;
+    const key = await openKey(tenant.issuer);
+    const ask = async (nonce?: string) => {
+      const headers = { authorization: basic(own), dpop: await key.proof(nonce ? { nonce } : {}) };
+      const form = { grant_type: "client_credentials", audience: tenant.issuer };
+      return call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+    };
+    const nonce = (await ask()).headers.get("dpop-nonce") ?? "";
+    const { access_token, token_type } = (await ask(nonce)).body;
+    expect(token_type).toBe("DPoP");
+    const dpop = await key.proof({ nonce, ath: athOf(access_token) }, {}, "/auth/token");
+    const headers = { authorization: `DPoP ${access_token}`, dpop };
+    const json = { grant_type: "refresh_token", refresh_token };
+    const reply = await call(`${tenant.base}/auth/token`, { method: "POST", headers, json });
+    expect(refused(reply)).toEqual([403, "unauthorized_client", true]);
+    expect(reply.text).toContain("bound to a key");
+    expect((await token(tenant, json, bearer)).status).toBe(200);
+  });
 });

@@ -329,5 +329,15 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     await send("PUT", "/auth/users/margaret", { ...about, links: links(apart) });
     await move(last);
     expect(await asked([next, apart, last])).toEqual([apart]);
+    expect((await send("PUT", "/auth/users/margaret", about)).links).toEqual(links(apart));
+    await send("PUT", "/auth/users/margaret", { ...about, links: links(last) });
+    await send("POST", "/auth/users", { username: "hamilton", ...about, links: links(apart) });
+    await send("POST", "/auth/users", { username: "ham", ...about, links: links(next) });
+    const moved = "+4740222990";
+    await move(moved);
+    await send("DELETE", "/auth/users/ham");
+    expect(await asked([last, moved, apart]), "by the name that was changed last, of those that are left").toEqual([
+      apart,
+    ]);
   });
 });

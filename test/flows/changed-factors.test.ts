@@ -33,13 +33,17 @@ describeOnBothEngines("a factor of an account user", (engine) => {
   const mine = (method: string, path: string, bearer: string, json?: object) =>
     call(`${latchkey.url}/v1/account/user${path}`, { method, token: bearer, ...(json ? { json } : {}) });
   /** Two factors of a mailed code and an SMS. */
-  const logInByBoth = async ({ client, email }: Awaited<ReturnType<typeof addAccountUser>>, number: string) => {
-    const { mfa_token } = (await logInByMail(tenant, client, email)).body;
+  const logInByBoth = async (
+    { client, email }: Awaited<ReturnType<typeof addAccountUser>>,
+    number: string,
+    own = tenant,
+  ) => finishBySms(own, (await logInByMail(own, client, email)).body.mfa_token, number);
+  const finishBySms = async (own: Tenant, mfa_token: string, number: string, bearer = own.token) => {
     const json = { challenge_type: "oob", mfa_token };
-    const asked = await call(`${tenant.base}/auth/mfa/challenge`, { method: "POST", token: tenant.token, json });
-    const binding_code = (await inbox(tenant, number))[0]?.verification_code;
+    const asked = await call(`${own.base}/auth/mfa/challenge`, { method: "POST", token: own.token, json });
+    const binding_code = (await inbox(own, number))[0]?.verification_code;
     const proof = { grant_type: "mfa_oob", mfa_token, oob_code: asked.body.oob_code, binding_code };
-    return (await token(tenant, proof)).body.access_token as string;
+    return (await token(own, proof, bearer)).body.access_token as string;
   };
   const addTotp = async (bearer: string) => {
     const { secret } = (await mine("POST", "/mfa/totp", bearer)).body;
@@ -82,6 +86,11 @@ describeOnBothEngines("a factor of an account user", (engine) => {
     expect(code(await off(me.token)), "their own, which takes a fresh login").toEqual([403, "insufficient_scope"]);
     expect((await off(tenant.token, "sms")).status, "which is not on").toBe(204);
     expect((await mine("GET", "", me.token)).status).toBe(200);
+    const begun = await logInAccountUser(latchkey, tenant);
+    await mine("POST", "/mfa/totp", begun.token);
+    const theirs = `${tenant.base}/management/users/${begun.id}/mfa/totp`;
+    expect((await call(theirs, { method: "DELETE", token: tenant.token })).status, "nor this one yet").toBe(204);
+    expect((await mine("GET", "", begun.token)).status).toBe(200);
     expect((await off(tenant.token)).status).toBe(204);
     expect(code(await mine("GET", "", me.token))).toEqual([401, "invalid_token"]);
     const again = await logInByMail(tenant, me.client, me.email);
@@ -147,5 +156,39 @@ describeOnBothEngines("a factor of an account user", (engine) => {
     expect(code(await logIn("first password"))).toEqual([400, "invalid_grant"]);
     const first = await logIn("second password");
     expect(code(first)).toEqual([403, "mfa_required"]);
+  });
+
+  it("shown beside the password stands in for none that was forgotten; two others open what wrong ones closed", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 2 } });
+    const me = await logInAccountUser(latchkey, own, { scope: ["admin:accounts"] });
+    const set = async (bearer: string, proposed_password: string, previous_password?: string) => {
+      const json = { proposed_password, ...(previous_password ? { previous_password } : {}) };
+      return code(await mine("POST", "/password", bearer, json));
+    };
+    const done = [201, undefined];
+    expect(await set(me.token, "first password")).toEqual(done);
+    const number = "+4740112277";
+    expect((await mine("PUT", "/mfa/sms", me.token, { enabled: true, phone_number: number })).status).toBe(201);
+    const client = await addClient(latchkey, own.account_id, { first_party: true, user_type: "account_user" });
+    await addGrant(latchkey, own.account_id, client, own.issuer, ["openid", "admin:accounts"]);
+    const bearer = await tokenOf(latchkey, own.account_id, client);
+    const login = { grant_type: "password", username: me.email, password: "first password", audience: own.issuer };
+    const half = await token(own, login, bearer);
+    expect(code(half)).toEqual([403, "mfa_required"]);
+    const known = await finishBySms(own, half.body.mfa_token, number, bearer);
+    expect(claimsOf(known).amr).toEqual(["pwd", "otp", "sms", "mfa"]);
+    expect(await set(known, "second password"), "who knows it shows it").toEqual([400, "invalid_request"]);
+    for (const refused of [
+      [400, "invalid_grant"],
+      [400, "invalid_grant"],
+      [429, "too_many_attempts"],
+    ])
+      expect(await set(known, "second password", "wrong password")).toEqual(refused);
+    const both = await logInByBoth(me, number, own);
+    expect(await set(both, "second password")).toEqual(done);
+    expect(await set(both, "third password", "wrong password"), "what was guessed at is gone").toEqual([
+      ...[400, "invalid_grant"],
+    ]);
+    expect(await set(both, "third password", "second password")).toEqual(done);
   });
 });

@@ -98,6 +98,30 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect(status).toBe(200);
   });
 
+  it.each([
+    ["that it was given", undefined],
+    ["that is short", "s3cr3t-of-yore"],
+  ])("are worth nothing once they end, though one %s is known here", async (_which, brought) => {
+    const client = await addClient(latchkey, tenant.account_id, {}, undefined, brought);
+    await send("POST", `/auth/clients/${client.id}/rotate-secret?overlap_seconds=60`);
+    const introspect = async (client_secret = client.client_secret) => {
+      const headers = { authorization: basic({ ...client, client_secret }) };
+      return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token: "x" } })).status;
+    };
+    const { storage } = latchkey.server.core;
+    const noted = storage.read.selectFrom("client_secrets").select("last_used_at").where("client_id", "=", client.id);
+    expect(await introspect()).toBe(200);
+    await expect.poll(async () => (await noted.execute()).some((row) => row.last_used_at !== null)).toBe(true);
+    // They are read anew once that is acknowledged, which may be later than it can be seen.
+    await storage.write(async () => {});
+    expect(await introspect()).toBe(200);
+    // For a second nobody looks for others.
+    expect(await introspect("another")).toBe(401);
+    const later = storage.now() + 61_000;
+    const clock = vi.spyOn(storage, "now").mockReturnValue(later);
+    expect(await introspect().finally(() => clock.mockRestore())).toBe(401);
+  });
+
   it("shows when each secret of a client was last used and which one ends, and no secret", async () => {
     const client = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);

@@ -101,6 +101,17 @@ describeOnBothEngines("closings", (engine) => {
     }
   });
 
+  it("come of no right password, though the second factor behind it was never shown", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
+    const { email } = await addPerson(latchkey, own.account_id, { factors: ["sms"], hash: QUICK_HASH });
+    const show = async (password: string) => (await token(own, { ...about(own, email), password })).status;
+    for (let n = 0; n < 2; n++) {
+      expect(await show(PASSWORD)).toBe(403);
+      await letPass(latchkey, "budgets", own.account_id, 48 * 3_600);
+    }
+    for (const status of [400, 400, 400, 429]) expect(await show("wrong password")).toBe(status);
+  });
+
   it("are forgotten a week after wrong ones that made none, and whether anybody is called so", async () => {
     const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
     const { email } = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
@@ -273,6 +284,12 @@ describeOnBothEngines("closings", (engine) => {
     const changed = await set("PUT", "/grace", { password: CHOSEN });
     expect(changed.status, changed.text).toBe(200);
     expect((await token(own, { ...about(own, "grace"), password: CHOSEN })).status).toBe(200);
+    const { id, email } = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
+    await guesses(own, email);
+    const links = [{ rel: "customers_user", href: `https://shop.example/users/${id}` }];
+    const named = await set("POST", "", { username: "ada", password: CHOSEN, links });
+    expect(named.status, named.text).toBe(200);
+    expect((await token(own, { ...about(own, email), password: CHOSEN })).status, "a first one too").toBe(200);
   });
 
   it("of a second factor behind a code end where a user name sets where binding codes go", async () => {

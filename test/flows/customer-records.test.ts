@@ -1,5 +1,6 @@
 /** A customer's record: who reads and changes it, and how much of it a person does by themselves. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -7,13 +8,14 @@ import {
   addUser,
   call,
   createTenant,
+  inbox,
   type Latchkey,
   type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
-import { addPerson, logInAccountUser, PASSWORD, personToken, setFactors } from "../support/people.ts";
+import { addPerson, logInAccountUser, logInByMail, PASSWORD, personToken, setFactors } from "../support/people.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 const refused = [403, "insufficient_scope"];
@@ -181,5 +183,25 @@ describeOnBothEngines("a customer's record", (engine) => {
       expect(code(await sender(of, by)("PUT", `/users/${of.user.id}`, { name: "x" }))).toEqual(refused);
       expect(await rowsOf(of.user.id)).toEqual(before);
     }
+  });
+
+  it("is no account user's, who finds none by their own name", async () => {
+    const tenant = await createTenant(latchkey);
+    const { account_id, issuer } = tenant;
+    const client = await addClient(latchkey, account_id, { first_party: true, user_type: "account_user" });
+    await addGrant(latchkey, account_id, client, issuer, ["openid", "user:customers"], "authorization_code");
+    const { id, email } = await addUser(latchkey, account_id, { type: "account_user" });
+    const { access_token } = (await logInByMail(tenant, client, email)).body;
+    expect(claimsOf(access_token).scope).toContain("user:customers");
+    const send = sender(tenant, access_token);
+    const value = `another-${email}`;
+    for (const [method, path, json] of [
+      ["GET", ""],
+      ["PUT", "", { name: "x" }],
+      ["POST", "/communication/send-verification-code/email", { value }],
+    ] as const)
+      expect(code(await send(method, `/users/${id}${path}`, json)), method).toEqual([404, "not_found"]);
+    const row = latchkey.server.core.storage.read.selectFrom("users").select(["name", "email"]).where("id", "=", id);
+    expect([await row.execute(), await inbox(tenant, value)]).toEqual([[{ name: "Ada Example", email }], []]);
   });
 });

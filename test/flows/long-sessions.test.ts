@@ -1,6 +1,8 @@
 /** A session may have led to thousands of logins, and a person may have thousands of sessions: nobody else waits for their end. */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { finishEndings } from "../../src/authentication/sessions/endings.ts";
+import { makeRoom } from "../../src/oauth/browser/make-room.ts";
 import { sweepsOf } from "../../src/start-server.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -200,6 +202,92 @@ describeOnBothEngines("long", (engine) => {
     expect(await refresh(tokens.refresh_token)).toBe(200);
     const form = { grant_type: "refresh_token", refresh_token: lasting_tokens.refresh_token };
     expect((await standard.token(form, flooded)).status, "what can be refreshed goes last").toBe(200);
+  });
+
+  it("room is made in a session by what is not its client's newest, cannot be refreshed, and does not go on", async () => {
+    const { session, user_id } = await sessionOf(await standard.someone(), openSurfer(latchkey));
+    const { storage, directory } = core();
+    const { account_id } = tenant;
+    const [family] = await storage.read
+      .selectFrom("refresh_families")
+      .selectAll()
+      .where("account_id", "=", account_id)
+      .where("user_id", "=", user_id)
+      .execute();
+    const at = (later: number) => new Date(storage.now() + later).toISOString();
+    /** Of so many logins of one client, the oldest first: whether there was room to make, and which are left. */
+    const makeRoomAmong = async (
+      count: number,
+      prepare: (sids: readonly string[]) => Promise<void> = async () => {},
+    ) => {
+      const session_id = randomUUID();
+      await storage.write(({ db }) =>
+        db
+          .insertInto("sessions")
+          .values({ ...session, id: session_id })
+          .execute(),
+      );
+      const sids = await addLed(session_id, [own], count);
+      await prepare(sids);
+      const made = await makeRoom(directory, { account_id, session_id }, storage.now());
+      const led = storage.read.selectFrom("session_authorizations").select("sid").where("session_id", "=", session_id);
+      const left = (await led.execute()).map(({ sid }) => sid);
+      return [made, sids.map((sid) => left.includes(sid))];
+    };
+    expect(await makeRoomAmong(1)).toEqual([false, [true]]);
+    expect(await makeRoomAmong(2)).toEqual([true, [false, true]]);
+    const lasts = async ([first = "", second = ""]: readonly string[]) => {
+      const families = [
+        { ...family, id: first },
+        { ...family, id: second, idle_expires_at: at(-1_000) },
+      ];
+      await storage.write(async ({ db }) => {
+        await db
+          .insertInto("refresh_families")
+          .values(families as never)
+          .execute();
+      });
+    };
+    expect(await makeRoomAmong(3, lasts), "the first can be refreshed, the second no more").toEqual([
+      true,
+      [true, false, false],
+    ]);
+    const goesOn = async ([first = ""]: readonly string[]) => {
+      const logins_ended_at = at(0);
+      const ended = { logins_ended_at, logins_ended_but: `${logins_ended_at} ${first}` };
+      await storage.write(async ({ db }) => {
+        const users = db.updateTable("users").set(ended).where("account_id", "=", account_id);
+        await users.where("id", "=", user_id).execute();
+      });
+    };
+    expect(await makeRoomAmong(3, goesOn), "the first, where its person's others ended").toEqual([
+      true,
+      [true, false, false],
+    ]);
+  });
+
+  it("endings of several accounts are each one's own, whoever's are left for the janitor", async () => {
+    const { storage } = core();
+    const [now, later] = [new Date().toISOString(), new Date(Date.now() + DAY).toISOString()];
+    const accounts = [tenant.account_id, (await createTenant(latchkey)).account_id];
+    const about = (account_id: string) => ({ account_id, session_id: `left ${account_id}` });
+    await storage.write(async ({ db }) => {
+      const begun = { user_id: "left", client_id: "", sid: "" };
+      const endings = accounts.map((account_id) => ({ ...about(account_id), ...begun }));
+      const led = accounts.map((account_id) => ({
+        ...{ ...about(account_id), sid: `sid ${account_id}`, client_id: "any" },
+        ...{ created_at: now, expires_at: later },
+      }));
+      await db.insertInto("session_endings").values(endings).execute();
+      await db.insertInto("session_authorizations").values(led).execute();
+    });
+    const sweep = sweepsOf(core()).find(({ name }) => name === "endings of sessions");
+    while (((await sweep?.sweep(storage, 500)) ?? 0) > 0);
+    expect(await left()).toEqual([]);
+    const revoked = storage.read.selectFrom("revocations").select(["account_id", "subject"]);
+    const subjects = accounts.map((account_id) => `sid:sid ${account_id}`);
+    const rows = await revoked.where("subject", "in", subjects).orderBy("subject").execute();
+    expect(rows).toEqual(accounts.toSorted().map((account_id) => ({ account_id, subject: `sid:sid ${account_id}` })));
   });
 
   it("taking back a consent ends what many logins led to page by page, and begins anew where it was cut short", async () => {

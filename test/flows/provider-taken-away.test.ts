@@ -123,6 +123,16 @@ describeOnBothEngines("a login at a provider that was taken from its client", (e
     expect((await login.refresh(body.refresh_token)).status).toBe(200);
   });
 
+  it("goes on by no grant for another API, though that names the provider", async () => {
+    const login = await openLogin(ORDERS);
+    const { body } = await login.redeem(login.code);
+    const code = (await login.silently()).get("code");
+    await login.provide("https://stock.example");
+    expect((await login.grant.takeAway()).status).toBe(200);
+    for (const refused of [await login.redeem(code), await login.refresh(body.refresh_token)])
+      expect([refused.status, refused.body.error]).toEqual([400, "invalid_grant"]);
+  });
+
   it("goes on where a version before began it, which noted no provider", async () => {
     const login = await openLogin();
     const { body } = await login.redeem(login.code);

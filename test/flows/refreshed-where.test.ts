@@ -112,6 +112,17 @@ describeOnBothEngines("a login is refreshed", (engine) => {
     expect((await refreshHere(fourth.body.refresh_token, bearer)).status).toBe(200);
   });
 
+  it("at oauth/token alone where it is bound to a key, in a version before that noted nothing else of it", async () => {
+    const { client, bearer } = await openClient({ refresh_without_offline_access: true });
+    const { access_token, refresh_token } = await logInThere(client, "user:customers");
+    await forget(access_token);
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const bound = db.updateTable("refresh_families").set({ dpop_jkt: "any" });
+      await bound.where("id", "=", claimsOf(access_token).sid).execute();
+    });
+    expect(code(await refreshHere(refresh_token, bearer))).toEqual([403, "unauthorized_client"]);
+  });
+
   it("at auth/token where a version before began it there, by a grant that gives offline_access itself", async () => {
     const { client, bearer } = await openClient({ grant_types: ["authorization_code", "client_credentials"] });
     const { audience } = tenant;

@@ -1,5 +1,8 @@
 /** A refresh that is refused for what is set by now spends nothing; until it is put back introspection knows no such token. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { readRefreshToken } from "../../src/oauth/refresh/family.ts";
+import { unspend } from "../../src/oauth/refresh/rotate.ts";
+import { secret } from "../../src/secrets/secret.ts";
 import type { HotStatement, Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -25,6 +28,10 @@ const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.b
 const LASTING = "create:accounts:auth:refresh_token";
 const SCOPE = ["user:customers", "write:accounts:/auth/users"];
 const FORMER = "https://former.example";
+
+const never = (): never => {
+  throw new Error("no refresh token");
+};
 
 describeOnBothEngines("a refresh that is refused by now", (engine) => {
   let latchkey: Latchkey;
@@ -163,6 +170,22 @@ describeOnBothEngines("a refresh that is refused by now", (engine) => {
     await patch(`clients/${client.id}`, { user_type: "customer" });
     expect((await refresh(client, refresh_token)).body.refresh_token).toBe(given);
     expect((await refresh(client, given)).status).toBe(200);
+  });
+
+  it("takes nothing back where somebody else was answered meanwhile", async () => {
+    const { directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const client = await openClient(["authorization_code", "refresh_token", "client_credentials"]);
+    const first = await logIn(client);
+    const { family_id: id, ...read } = readRefreshToken(directory.master_keys, account_id, secret(first)) ?? never();
+    const spent = { account_id, id, ...read, again: false };
+    const second = (await refresh(client, first)).body.refresh_token;
+    expect((await refresh(client, first)).body.refresh_token, "that was lost").toBe(second);
+    await unspend(directory, spent);
+    const third = await refresh(client, second);
+    expect(third.status, third.text).toBe(200);
+    await unspend(directory, spent);
+    expect((await refresh(client, third.body.refresh_token)).status).toBe(200);
   });
 
   it("is none that introspection calls active: the grant gives no refresh tokens", async () => {

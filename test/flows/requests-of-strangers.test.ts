@@ -81,6 +81,18 @@ describeOnBothEngines("requests of strangers", (engine) => {
     expect(await begin(kept_secret, { authorization: basic(kept_secret) }), "who shows who it is").toBe(200);
   });
 
+  it("are not counted again where they were pushed, nor at all of a client that shows a secret", async () => {
+    const form = Object.fromEntries(new URL(standard.address(own)).searchParams);
+    const shown = { ...from(CROWD), authorization: basic(own) };
+    await useUp();
+    expect([await ask(CROWD), await ask(CROWD)]).toEqual([303, 429]);
+    const pushed = await call(`${tenant.issuer}/oauth/par`, { method: "POST", headers: shown, form });
+    expect(pushed.status, pushed.text).toBe(201);
+    const { request_uri } = pushed.body;
+    const address = `${tenant.issuer}/oauth/authorize?${new URLSearchParams({ client_id: own.client_id, request_uri })}`;
+    expect((await call(address, { headers: from(CROWD) })).status).toBe(303);
+  });
+
   it("are counted by IPv6 site as well, of which an address that may ask no more takes nothing", async () => {
     await useUpSite(latchkey, tenant, "request_site", "2001:db8:1::1", 2);
     await useUpSource(latchkey, tenant, "request_source", "2001:db8:1:1::1");

@@ -187,6 +187,10 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
       expect(await post("par", issuer, request, mixed), "by two names").toBe(401);
     for (const path of ["token", "introspect", "revoke"])
       expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
+    const by_secret = { token_endpoint_auth_method: "client_secret_basic" };
+    const changed = { method: "PATCH", token: tenant.token, json: by_secret };
+    expect((await call(`${tenant.base}/auth/clients/${own.id}`, changed)).status).toBe(200);
+    expect(await post("par", issuer, request), "by a key that it has still").toBe(401);
   });
 
   it("is not what a HEAD of a page is answered with, and it begins, spends and ends nothing", async () => {

@@ -159,6 +159,17 @@ describeOnBothEngines("a token exchange", (engine) => {
     }
   });
 
+  it("gives nothing for a person who is gone, though nobody here has heard of that", async () => {
+    const token = await logIn();
+    const { storage } = scene.latchkey.server.core;
+    const deleted_at = new Date(storage.now()).toISOString();
+    await storage.write(async ({ db }) => {
+      await db.updateTable("users").set({ deleted_at }).where("id", "=", claims(token).sub).execute();
+    });
+    const { status, body } = await exchange(token);
+    expect([status, body.access_token], body.error).toEqual([400, undefined]);
+  });
+
   it("is for the client's default API where it names none", async () => {
     const { latchkey, tenant } = scene;
     const grant_types = ["authorization_code", EXCHANGE] as const;

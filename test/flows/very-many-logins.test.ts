@@ -1,5 +1,6 @@
 /** Of ever so many logins of one person all end at once, by the person's row: the newest are marked then, the others after that. */
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { finishEndings } from "../../src/authentication/sessions/endings.ts";
 import { type GoesOn, holdByLogin } from "../../src/directory/users/logins-ended.ts";
@@ -101,6 +102,8 @@ describeOnBothEngines("very many logins of one person", (engine) => {
   it("are refreshed no more, and lead to nobody's being let in, while few of them are marked", async () => {
     const surfer = openSurfer(latchkey);
     const { refresh_token } = await logIn(surfer);
+    const before = core().storage.now();
+    await passed();
     const next = (await refresh(refresh_token)).body;
     const { revocations } = core().directory;
     const whole = revocations.record.bind(revocations);
@@ -109,7 +112,9 @@ describeOnBothEngines("very many logins of one person", (engine) => {
       if (++taken > 1) throw new Error("the process ends here");
       return whole(tx, account_id, subjects);
     });
-    await endLogins();
+    // By a clock that lags behind that of the refresh.
+    const clock = vi.spyOn(core().storage, "now").mockReturnValue(before);
+    await endLogins().finally(() => clock.mockRestore());
     expect(await silently(surfer)).toBe("login_required");
     expect(await marked()).toBe(NAMED);
     expect(await status(next.refresh_token)).toBe(400);
@@ -212,6 +217,23 @@ describeOnBothEngines("very many logins of one person", (engine) => {
     });
     expect(await Promise.all(walks)).toEqual(Array(20).fill([]));
   }, 120_000);
+
+  it.each(["sessions", "refresh_families"] as const)(
+    "are ended to the last where few are %s",
+    async (few) => {
+      await logIn(openSurfer(latchkey));
+      await passed();
+      const ids = (await rowsOf(few)).slice(NAMED / 2).map(({ id }) => id);
+      await core().storage.write(async ({ db }) => {
+        await sql`delete from ${sql.table(few)} where id in (${sql.join(ids)})`.execute(db);
+      });
+      const all = (await rowsOf("refresh_families")).length;
+      await endLogins();
+      await expect.poll(async () => (await unended()).length, { timeout: 30_000 }).toBe(0);
+      await expect.poll(marked, { timeout: 30_000 }).toBe(all);
+    },
+    120_000,
+  );
 
   it("leave the one that a process of before lets go on", async () => {
     await endLogins({ sid: randomUUID() });

@@ -271,6 +271,9 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
     const form = { grant_type: "client_credentials", audience: scene.tenant.audience };
     const both = await scene.token({ ...form, client_id: scene.own.client_id, client_secret: scene.own.client_secret });
     expect([both.status, both.body.error]).toEqual([400, "invalid_request"]);
+    const naming = async (client_id: string) => (await scene.token({ ...form, client_id }, scene.own)).status !== 401;
+    const names = [scene.own.id, scene.own.client_id, scene.tenant.client.client_id, "nobody"];
+    expect(await Promise.all(names.map(naming)), "beside Basic").toEqual([true, true, false, false]);
     const by_key = { token_endpoint_auth_method: "private_key_jwt" } as const;
     const brought = "a secret that it brought along from elsewhere";
     const keyed = await addClient(scene.latchkey, scene.tenant.account_id, by_key, undefined, brought);
