@@ -145,6 +145,11 @@ export const budgets = {
     window: HOUR,
     counts: "the same from one IPv6 site (/48), all of its networks together",
   },
+  session_room: {
+    limit: 1_000,
+    window: HOUR,
+    counts: "logins that may still be alive, and end because their session has led to too many",
+  },
   spray_person: { limit: 1, window: 10 * MINUTE, counts: "wrong numeric codes of one person, for a spray" },
   spray_people: { limit: 20, window: 10 * MINUTE, counts: "people of an account with wrong numeric codes" },
   spray_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong numeric codes in one account" },

@@ -5,7 +5,6 @@
  *
  * In: an authorization and what it is bound to. Out: the code; later, once, the authorization again.
  */
-import { randomUUID } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { refuse } from "../errors.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
@@ -14,6 +13,7 @@ import { openTicket, sealTicket } from "../secrets/ticket.ts";
 import type { Authorization } from "../tokens/authorization.ts";
 
 export interface AuthorizationCode {
+  /** That of its authorization, which has one code: so whoever knows that one can ask whether it was redeemed. */
   readonly id: string;
   readonly authorization: Omit<Authorization, "issuing">;
   readonly redirect_uri: string;
@@ -35,7 +35,8 @@ export interface AuthorizationCode {
   readonly expires_at: number;
 }
 
-const LIFETIME = 60_000;
+/** Milliseconds. */
+export const LIFETIME = 60_000;
 
 const kindOf = (account_id: string, version: "v1" | "v2") =>
   ({ account_id, purpose: "authorization-code", kind: `authorization_code/${version}` }) as const;
@@ -61,7 +62,7 @@ type Content = Omit<AuthorizationCode, "id" | "expires_at">;
 export const newAuthorizationCode = (content: Content, now: number, lifetime: number): AuthorizationCode => ({
   ...content,
   authorization: { ...content.authorization, began_at: now },
-  id: randomUUID(),
+  id: content.authorization.sid,
   expires_at: now + lifetime,
 });
 

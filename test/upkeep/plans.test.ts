@@ -4,10 +4,12 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { selectLed } from "../../src/authentication/sessions/endings-store.ts";
 import type { Directory } from "../../src/directory/directory.ts";
+import { LED_LIMIT } from "../../src/oauth/browser/answer-statement.ts";
 import { makeRoom } from "../../src/oauth/browser/make-room.ts";
 import { selectLiveFamily, updateGrace } from "../../src/oauth/refresh/store.ts";
 import type { HotStatement } from "../../src/storage/storage.ts";
@@ -50,8 +52,11 @@ async function hotStatements(): Promise<readonly HotStatement<never, unknown>[]>
 async function asksOfFamilies({ storage }: TestStorage, seen: readonly string[]): Promise<readonly string[]> {
   const now = "2026-01-01T00:00:00.000Z";
   const session = { account_id: "A", session_id: "s" };
-  const led = { ...session, client_id: "c", sid: "f", created_at: now, expires_at: now };
-  await storage.write(async ({ db }) => void (await db.insertInto("session_authorizations").values(led).execute()));
+  await storage.write(
+    async ({ db }) =>
+      void (await sql`insert into session_authorizations (account_id, session_id, sid, client_id, created_at, expires_at)
+        select 'A', 's', 'f' || g, 'c', ${now}, ${now} from generate_series(1, ${sql.lit(LED_LIMIT)}) g`.execute(db)),
+  );
   await makeRoom({ storage } as Directory, session, Date.parse(now));
   await storage.write(async ({ db }) => void (await db.deleteFrom("session_authorizations").execute()));
   await selectLed(storage.read, { ...session, user_id: "u", client_id: "", sid: "" }, 5);

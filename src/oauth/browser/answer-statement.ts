@@ -44,7 +44,7 @@ const SESSION = `select user_id, expires_at from sessions
 const CONSENT = `select scope, host from consents
   where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4`;
 /** What one session may have led to at a time: two hundred logins an hour, all day long. */
-const LED_LIMIT = 5_000;
+export const LED_LIMIT = 5_000;
 const full = (account_id: string, session_id: string) => `select 1 from session_authorizations
   where account_id = ${account_id} and session_id = ${session_id} limit 1 offset ${LED_LIMIT - 1}`;
 const FULL = full("?1", "?2");

@@ -77,6 +77,9 @@ const refusals: Record<Exclude<Answered, "given">, readonly [ErrorCode | Redirec
   session_full: ["temporarily_unavailable", "This session has led to too many logins. Try again later."],
 };
 
+/** Room that was made may be taken by others who came at the same time. */
+const TRIES = 5;
+
 /** @throws RedirectedRefusal when there is no answer to give. */
 async function spend(
   { directory }: Oauth,
@@ -103,8 +106,10 @@ async function spend(
     consent_scope: agreement ? JSON.stringify(agreement.scope) : null,
   };
   let answered = await storage.hot(answerStatement, answering);
-  if (answered === "session_full" && (await makeRoom(directory, answering, now)))
+  for (let left = TRIES; answered === "session_full" && left > 0; left--) {
+    if (!(await makeRoom(directory, answering, now))) break;
     answered = await storage.hot(answerStatement, answering);
+  }
   if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }
 

@@ -1,16 +1,26 @@
 import { sql } from "kysely";
 import type { Directory } from "../../directory/directory.ts";
 import { wentOn } from "../../directory/users/logins-ended.ts";
+import { takeBudgetsIn } from "../../limits/limits.ts";
 import { rowIs, rowOf } from "../../storage/by-key.ts";
 import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { instant } from "../../storage/storage.ts";
-import type { Answering } from "./answer-statement.ts";
+import { LIFETIME as CODE_LIVES } from "../authorization-code.ts";
+import { LIFETIME as DEVICE_CODE_LIVES } from "../device/device-code.ts";
+import { type Answering, LED_LIMIT } from "./answer-statement.ts";
 
 /** Logins that one transaction ends. */
 const PAGE = 100;
+/** No code is redeemed later; milliseconds. A minute more than any lives, for whoever redeems one in its last moment. */
+const REDEEMED_BY = DEVICE_CODE_LIVES + 60_000;
+
+const KEY = { account_id: "a.account_id", id: "a.sid" };
 
 /** SQL, behind what is asked of it: the family of an authorization. */
-const FAMILY = rowOf("refresh_families f", { account_id: "a.account_id", id: "a.sid" });
+const FAMILY = rowOf("refresh_families f", KEY);
+
+/** SQL, likewise: that its code was redeemed, which is remembered for longer than an access token lives. */
+const REDEEMED = rowOf("redeemed_authorization_codes r", KEY);
 
 /** SQL: its session goes on with it. */
 const GOES_ON = rowIs(
@@ -20,12 +30,14 @@ const GOES_ON = rowIs(
 );
 
 /**
- * Makes room in a session that has led to much: of the client that it led to most often the oldest logins end, before any that
- * can still be refreshed. So whoever sends the browser to a client again and again, in whose name ever, takes nothing from
- * another one, and keeps nobody out. The newest stays, by which the client is told of the session's end, and so does what
- * the session goes on with where its person's others ended. `now` in milliseconds.
+ * Makes room in a session that has led to much, unless others have meanwhile. Of the client that it led to most often those
+ * logins are forgotten whose code nobody redeemed in its time, or that have ended. Where there are none the oldest end, last
+ * those that can still be refreshed. They may be alive, so every process has to remember them, and there is a budget of that.
+ * Codes stay for their minute. So whoever sends the browser to a client again and again, in whose name ever, takes nothing
+ * from another one. One login stays, by which the client is told of the session's end, and so does what the session goes on
+ * with where its person's others ended. `now` in milliseconds.
  *
- * @returns whether there was any.
+ * @returns whether there is any.
  */
 export function makeRoom(
   { storage, revocations }: Pick<Directory, "storage" | "revocations">,
@@ -40,33 +52,36 @@ export function makeRoom(
       where account_id = ${account_id} and id = ${session_id} ${FOR_UPDATE}`.execute(db);
     const fullest = await db
       .selectFrom("session_authorizations")
-      .select(({ fn }) => ["client_id", fn.countAll().as("held")])
+      .select(({ fn }) => ["client_id", fn.countAll().as("held"), sql`sum(count(*)) over ()`.as("led")])
       .where("account_id", "=", account_id)
       .where("session_id", "=", session_id)
       .groupBy("client_id")
       .orderBy("held", "desc")
       .limit(1)
       .executeTakeFirst();
-    if (!fullest) return false;
-    const { rows } = await sql<{ sid: string }>`select a.sid from session_authorizations a
+    if (!fullest || Number(fullest.led) < LED_LIMIT) return true;
+    const { rows } = await sql<{ sid: string; alive: unknown }>`select a.sid,
+        coalesce((select f.revoked_at is null ${sql.raw(FAMILY)}), (select true ${sql.raw(REDEEMED)}),
+          a.created_at > ${instant(now - REDEEMED_BY)}) as alive
+      from session_authorizations a
       where a.account_id = ${account_id} and a.session_id = ${session_id} and a.client_id = ${fullest.client_id}
-        and not ${sql.raw(GOES_ON)}
-      order by (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
+        and a.created_at <= ${instant(now - CODE_LIVES)} and not ${sql.raw(GOES_ON)}
+      order by alive, (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
         ${sql.raw(FAMILY)}) is true, a.created_at, a.sid
       limit ${sql.lit(Math.min(PAGE, Number(fullest.held) - 1))}`.execute(db);
-    if (rows.length === 0) return false;
-    const sids = rows.map(({ sid }) => sid);
+    const alive = Boolean(rows[0]?.alive);
+    const sids = rows.filter((row) => Boolean(row.alive) === alive).map(({ sid }) => sid);
+    if (sids.length === 0) return false;
+    const charge = { account_id, budget: "session_room", subject: session_id, cost: sids.length } as const;
+    if (alive && (await takeBudgetsIn(tx, [charge], now))) return false;
     await db
       .deleteFrom("session_authorizations")
       .where("account_id", "=", account_id)
       .where("session_id", "=", session_id)
       .where("sid", "in", sids)
       .execute();
-    await revocations.record(
-      tx,
-      account_id,
-      sids.map((sid) => `sid:${sid}`),
-    );
+    const subjects = sids.map((sid) => `sid:${sid}`);
+    if (alive) await revocations.record(tx, account_id, subjects);
     return true;
   });
 }
