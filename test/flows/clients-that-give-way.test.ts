@@ -192,6 +192,6 @@ describeOnBothEngines("strangers' clients", (engine) => {
       .where("account_id", "=", own.account_id)
       .where("client_id", "=", client_id)
       .executeTakeFirstOrThrow();
-    expect(String(row.untried_since) >= before).toBe(true);
+    expect((row.untried_since ?? "") >= before).toBe(true);
   });
 });
