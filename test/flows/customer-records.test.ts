@@ -89,6 +89,24 @@ describeOnBothEngines("a customer's record", (engine) => {
     expect(await rowsOf(made.id)).toEqual(before);
   });
 
+  it("keeps the name that a change sends along, and of which it has a part", async () => {
+    const tenant = await createTenant(latchkey);
+    const send = sender(tenant, tenant.token);
+    const name = "Anna Berg";
+    const made = (await send("POST", "/users", { email: "anna@example.com", name })).body;
+    const path = `/users/${made.id}`;
+    // As languages write it that have no word for what is left out.
+    const whole = { ...made, first_name: "", last_name: "", locale: "sv" };
+    expect((await send("PUT", path, whole)).body).toMatchObject({ name, locale: "sv" });
+    expect((await send("PUT", path, { first_name: "Anna" })).body).toMatchObject({ name, first_name: "Anna" });
+    expect((await send("PUT", path, { ...whole, first_name: "Anna" })).body).toMatchObject({
+      name,
+      first_name: "Anna",
+    });
+    expect((await send("PUT", path, { last_name: "Lund" })).body.name).toBe("Anna Lund");
+    expect((await send("PUT", path, { name: "", first_name: "Anna", last_name: "Lund" })).body.name).toBe("Anna Lund");
+  });
+
   it("goes by the account's own name for them, with any signs in it but spaces around", async () => {
     const tenant = await createTenant(latchkey);
     const send = sender(tenant, tenant.token);
