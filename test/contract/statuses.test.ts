@@ -197,6 +197,15 @@ describeOnBothEngines("the contract", (engine) => {
     const token = await tokenOf(latchkey, open.account_id, public_client);
     const ask = () => call(`${open.base}/customers/users?email=a@b.example`, { method: "HEAD", token });
     for (let n = 0; n < 61; n++) saw("aid_customers_head", await ask());
+    const owning = await createTenant(latchkey, { scope: ["admin:accounts", "user:customers"] });
+    const person = await personToken(owning);
+    const change = (n: number) =>
+      call(`${owning.base}/customers/users/${owning.user.id}`, {
+        method: "PUT",
+        token: person,
+        json: { name: `n${n}` },
+      });
+    for (let n = 0; n < 21; n++) saw("aid_customers_cid_put", await change(n));
   });
 
   it("answers 429 where passwords, second factors and sign-up codes are guessed", async () => {

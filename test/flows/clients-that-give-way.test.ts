@@ -1,9 +1,10 @@
-/** Clients that nobody has agreed to anything at: where an account is full of strangers' clients, they keep nobody out. */
+/** Clients that nobody agrees to, or one person alone: where an account is full of strangers' clients, they keep nobody out. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { changeClient } from "../../src/directory/clients/change-client.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
 import { withdrawConsent } from "../../src/oauth/consents/consent.ts";
+import { noteUsed } from "../../src/oauth/registration/note-used.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { actor, addGrant, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
@@ -13,7 +14,7 @@ import { letPass } from "../support/time.ts";
 
 const BACK = "https://agent.example/back";
 
-describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
+describeOnBothEngines("strangers' clients", (engine) => {
   let latchkey: Latchkey;
   let web: Receiver;
   beforeAll(async () => {
@@ -51,8 +52,10 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
       .where("account_id", "=", own.account_id)
       .where("origin", "=", origin)
       .where("deleted_at", "is", null);
-  /** As many as there is room for, all like this one but that somebody has agreed to something at them. */
-  async function fill(own: Tenant, origin: keyof typeof ways, most: number, like: string) {
+  /** As many as there is room for, all like this one but that they wait for nobody, or since a day. @returns their ids. */
+  async function fill(own: Tenant, origin: keyof typeof ways, most: number, like: string, waits = false) {
+    const untried_since = waits ? new Date(Date.now() - 86_400_000).toISOString() : null;
+    const filled: string[] = [];
     const there = (await living(own, origin).execute()).length;
     await latchkey.server.core.storage.write(async ({ db }) => {
       const row = await db
@@ -63,10 +66,12 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
         .executeTakeFirstOrThrow();
       for (let left = most - there; left > 0; left -= 1_000) {
         const ids = Array.from({ length: Math.min(left, 1_000) }, () => randomUUID());
-        const more = ids.map((id) => ({ ...row, id, client_id: id, untried_since: null }));
+        const more = ids.map((id) => ({ ...row, id, client_id: id, untried_since }));
+        filled.push(...ids);
         await db.insertInto("clients").values(more).execute();
       }
     });
+    return filled;
   }
   async function hourPasses(own: Tenant) {
     for (const table of ["clients", "budgets"] as const) await letPass(latchkey, table, own.account_id, 3_601);
@@ -84,22 +89,13 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
       expect(status, name).toBe(200);
       return client_id;
     };
-    const agreed = await named("agreed");
-    const shown = await openSurfer(latchkey).logIn(address(own, agreed), own);
+    const taken = await named("taken");
+    const shown = await openSurfer(latchkey).logIn(address(own, taken), own);
     expect(shown.url).toContain(`${BACK}?code=`);
-    const { id } = await findClient(directory, own.account_id, agreed);
+    const { id } = await findClient(directory, own.account_id, taken);
     expect(await withdrawConsent(directory, own.account_id, own.user.id, id, actor)).toBe(true);
     const beside = await named("beside");
     expect((await openSurfer(latchkey).logIn(address(own, beside), own)).url).toContain(`${BACK}?code=`);
-    await latchkey.server.core.storage.write(({ db }) =>
-      // A process of the version before takes no mark away.
-      db
-        .updateTable("clients")
-        .set(({ ref }) => ({ untried_since: ref("created_at") }))
-        .where("account_id", "=", own.account_id)
-        .where("client_id", "=", beside)
-        .execute(),
-    );
     const granted = await named("granted");
     await addGrant(latchkey, own.account_id, { client_id: granted }, own.audience, []);
     const changed = await named("changed");
@@ -111,11 +107,11 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
     );
     const [first, second] = [await named("first"), await named("second")];
     const first_id = (await findClient(directory, own.account_id, first)).id;
-    await fill(own, origin, most, agreed);
+    await fill(own, origin, most, taken);
     const there = async () => {
       const rows = await living(own, origin).execute();
       expect(rows).toHaveLength(most);
-      return [agreed, beside, granted, changed, first, second].map((one) =>
+      return [beside, granted, changed, taken, first, second].map((one) =>
         rows.some(({ client_id }) => client_id === one),
       );
     };
@@ -127,14 +123,16 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
     ).toEqual([]);
     await hourPasses(own);
     await named("newcomer");
-    expect(await there(), "the longest waiting").toEqual([true, true, true, true, false, true]);
+    expect(await there(), "whoever agreed took it back").toEqual([true, true, true, false, true, true]);
+    await named("next");
+    expect(await there(), "the longest waiting").toEqual([true, true, true, false, false, true]);
     const revoked = directory.storage.read.selectFrom("revocations").select("subject");
     expect(await revoked.where("account_id", "=", own.account_id).execute(), "what it was issued").toContainEqual({
       subject: `client:${first_id}`,
     });
     const both = await Promise.all([come("one"), come("another")]);
     expect(both.map(({ status }) => status).toSorted(), "in the one place").toEqual([200, 429]);
-    expect(await there()).toEqual([true, true, true, true, false, false]);
+    expect(await there()).toEqual([true, true, true, false, false, false]);
     if (origin === "dynamic") {
       const { status, html } = await openSurfer(latchkey).visit(address(own, second));
       expect([status, html.includes("no such client")]).toEqual([400, true]);
@@ -142,6 +140,58 @@ describeOnBothEngines("strangers' clients that nobody has tried", (engine) => {
     }
     await hourPasses(own);
     expect(await named("first"), "made again").toBe(first);
-    expect(await there()).toEqual([true, true, true, true, true, false]);
+    expect(await there()).toEqual([true, true, true, false, true, false]);
+  });
+
+  it("give way, the longest unused first, where one person alone agreed to all, but for what they agreed to last", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { directory, storage } = latchkey.server.core;
+    const { account_id } = own;
+    const come = () => ways.dynamic(own, "one");
+    const used = (await come()).client_id;
+    await letPass(latchkey, "clients", account_id, 2 * 86_400);
+    await letPass(latchkey, "client_registrations", account_id, 2 * 86_400);
+    const [oldest = "", ...others] = await fill(own, "dynamic", 1_000, used, true);
+    const host = "agent.example";
+    const about = { account_id, user_id: own.user.id, audience: "", scope: "[]", host };
+    const agreed = [used, oldest, ...others].map((client_id, n) => {
+      return { ...about, client_id, granted_at: new Date(Date.now() - (1_000 - n) * 60_000).toISOString() };
+    });
+    await storage.write(async ({ db }) => void (await db.insertInto("consents").values(agreed).execute()));
+    const wait = (id: string, since: string) =>
+      storage.write(async ({ db }) => {
+        const client = db.updateTable("clients").where("account_id", "=", account_id).where("id", "=", id);
+        await client.set({ untried_since: since }).execute();
+      });
+    for (const [place, id] of others.slice(-20).entries()) await wait(id, `2026-01-01T00:00:${10 + place}.000Z`);
+    await wait(oldest, "2026-02-01T00:00:00.000Z");
+
+    expect((await come()).status, "another").toBe(200);
+    const left = new Set((await living(own, "dynamic").execute()).map(({ id }) => id));
+    expect([used, oldest, ...others].filter((id) => !left.has(id))).toEqual([oldest]);
+    await wait(used, "2026-01-01T00:00:00.000Z");
+    await noteUsed(directory, await findClient(directory, account_id, used));
+    expect((await come()).status).toBe(200);
+    const after = new Set((await living(own, "dynamic").execute()).map(({ id }) => id));
+    expect([after.has(used), after.size], "used just now").toEqual([true, 1_000]);
+    expect(
+      others.slice(-20).every((id) => after.has(id)),
+      "agreed to last",
+    ).toBe(true);
+  });
+
+  it("wait anew once somebody agrees to them", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { client_id } = await ways.dynamic(own, "agreed");
+    await hourPasses(own);
+    const before = new Date().toISOString();
+    expect((await openSurfer(latchkey).logIn(address(own, client_id), own)).url).toContain(`${BACK}?code=`);
+    const row = await latchkey.server.core.storage.read
+      .selectFrom("clients")
+      .select("untried_since")
+      .where("account_id", "=", own.account_id)
+      .where("client_id", "=", client_id)
+      .executeTakeFirstOrThrow();
+    expect((row.untried_since ?? "") >= before).toBe(true);
   });
 });

@@ -161,6 +161,40 @@ describeOnBothEngines("strangers' clients of a build from before", (engine) => {
   });
 });
 
+describeOnBothEngines("strangers' clients of builds that took the mark of those somebody agreed to", (engine) => {
+  it("wait since they came, and no client that the account let in does", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const [came, later] = ["'2026-01-01T00:00:00.000Z'", "'2026-01-02T00:00:00.000Z'"];
+    const client = (id: string, origin: string, by: string, deleted = "null", since = "null") =>
+      `('T1', '${id}', '${id}', '{}', '${origin}', ${came}, '${by}', '', ${deleted}, ${since})`;
+    const clients = [
+      client("document", "metadata", "somebody"),
+      client("registered", "dynamic", "open-registration"),
+      client("waiting", "dynamic", "open-registration", "null", later),
+      client("allowed", "dynamic", "somebody"),
+      client("own", "account", "open-registration"),
+      client("gone", "metadata", "somebody", later),
+    ];
+    await run(
+      database_url,
+      `insert into clients
+        (account_id, id, client_id, settings, origin, created_at, created_by, updated_at, deleted_at, untried_since)
+        values ${clients.join(", ")};
+      delete from migrations where name = '0045_clients_tried';`,
+    );
+    expect(await migrate(database_url)).toEqual(["0045_clients_tried"]);
+    const { read, close } = await openStorage({ database_url });
+    const waiting = read.selectFrom("clients").select(["id", "untried_since"]).where("untried_since", "is not", null);
+    expect((await waiting.orderBy("id").execute()).map(({ id, untried_since }) => [id, `'${untried_since}'`])).toEqual([
+      ["document", came],
+      ["registered", came],
+      ["waiting", later],
+    ]);
+    await close();
+    await drop();
+  });
+});
+
 describeOnBothEngines("user names of a build from before", (engine) => {
   it("are found in any case, but for those that differ in case alone", async () => {
     const { database_url, drop } = await createTestDatabase(engine);

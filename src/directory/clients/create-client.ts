@@ -20,7 +20,7 @@ export interface NewClient {
   readonly settings: Partial<ClientSettings>;
   /** Default: the account makes it. */
   readonly origin?: Client["origin"];
-  /** A stranger's: it gives way to others until somebody agrees to something at it. */
+  /** A stranger's: it gives way to others where nobody agrees to anything at it. */
   readonly untried?: boolean;
   /** One that it has already, from elsewhere; else one is made for whoever authenticates by a secret. */
   readonly client_secret?: Secret | undefined;

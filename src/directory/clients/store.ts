@@ -87,8 +87,16 @@ export async function selectStaffClient(db: Database, account_id: string): Promi
   return row && decode(row);
 }
 
-/** SQL: nobody agrees to it. A build of before takes no mark away where somebody does. */
-const UNAGREED = `(select 1 ${rowOf("consents c", { account_id: "clients.account_id", client_id: "clients.id" })} limit 1) is null`;
+/** So many agreements of one person keep strangers' clients, those that they made last: nobody alone fills an account. */
+const KEEP = 20;
+const LATER = rowOf(
+  "consents n",
+  { account_id: "c.account_id", user_id: "c.user_id" },
+  "(n.granted_at, n.client_id) > (c.granted_at, c.client_id)",
+);
+const AMONG_THE_LAST = `(select count(*) from (select 1 ${LATER} limit ${KEEP}) later) < ${KEEP}`;
+/** SQL: nobody has it among what they agreed to last. */
+const UNKEPT = `(select 1 ${rowOf("consents c", { account_id: "clients.account_id", client_id: "clients.id" }, AMONG_THE_LAST)} limit 1) is null`;
 
 /** The longest waiting that gives way, see `doesAnyGiveWay`, of those that waited at `before` already. */
 const untried = (db: Database, { account_id, origin }: Pick<Client, "account_id" | "origin">, before: Instant) =>
@@ -100,7 +108,7 @@ const untried = (db: Database, { account_id, origin }: Pick<Client, "account_id"
     .where("untried_since", "<", before)
     .where("deleted_at", "is", null)
     .where("set_by_account", "is", null)
-    .where(sql.raw<boolean>(UNAGREED))
+    .where(sql.raw<boolean>(UNKEPT))
     .where(({ exists, not, selectFrom }) =>
       not(
         exists(
@@ -128,13 +136,19 @@ export async function holdUntried(...asked: Parameters<typeof untried>): Promise
   )?.id;
 }
 
-export async function updateTried(db: Database, account_id: string, id: string): Promise<void> {
+/** Of a stranger's client that waits since before `before`. */
+export async function updateTried(
+  db: Database,
+  { account_id, id }: Pick<Client, "account_id" | "id">,
+  before: Instant,
+  now: Instant,
+): Promise<void> {
   await db
     .updateTable("clients")
-    .set({ untried_since: null })
+    .set({ untried_since: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
-    .where("untried_since", "is not", null)
+    .where("untried_since", "<", before)
     .execute();
 }
 

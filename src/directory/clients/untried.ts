@@ -2,15 +2,15 @@ import { instant, type Storage, type Transaction } from "../../storage/storage.t
 import type { Client } from "./client.ts";
 import { holdUntried, selectUntried, updateTried } from "./store.ts";
 
-/** So long somebody who came by a client may still be logging in at it; milliseconds. */
+/** So long somebody who came by a client, or used it, may still be logging in at it; milliseconds. */
 const STAYS = 3_600_000;
 
 /** Of an account, and where they came from. */
 export type Strangers = Pick<Client, "account_id" | "origin">;
 
 /**
- * Whether a stranger's client would give way to another: it is older than an hour, nobody has ever agreed to anything at
- * it, and the account has neither set anything at it nor given it a grant.
+ * Whether a stranger's client would give way to another: nobody has come by it, agreed to it or used it for an hour, nobody
+ * has it among what they agreed to last, and the account has neither set anything at it nor given it a grant.
  */
 export async function doesAnyGiveWay({ read, now }: Storage, of: Strangers): Promise<boolean> {
   return (await selectUntried(read, of, instant(now() - STAYS))) !== undefined;
@@ -21,7 +21,14 @@ export function holdLongestUntried({ db }: Transaction, of: Strangers, now: numb
   return holdUntried(db, of, instant(now - STAYS));
 }
 
-/** Part of a transaction in which somebody agrees to something at a client: it gives way to none from now on. */
-export function noteTried({ db }: Transaction, account_id: string, id: string): Promise<void> {
-  return updateTried(db, account_id, id);
+/**
+ * Part of a transaction in which somebody agrees to something at a client, or uses it: a stranger's waits anew. What is noted
+ * already for longer than it needs is not noted again. `now` in milliseconds.
+ */
+export function noteTried(
+  { db }: Transaction,
+  { account_id, id }: Pick<Client, "account_id" | "id">,
+  now: number,
+): Promise<void> {
+  return updateTried(db, { account_id, id }, instant(now - STAYS / 2), instant(now));
 }

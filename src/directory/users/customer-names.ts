@@ -10,21 +10,29 @@ export interface CustomerNames extends NameParts {
   readonly name?: string | null | undefined;
 }
 
+/** Null where there is neither. */
+const wholeOf = ({ first_name, last_name }: NameParts): string | null =>
+  [first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || null;
+
 /**
- * What changes by these names. The parts make a whole where they are others than before and no other whole comes beside
- * them: one that is named alone leaves the other, and another whole without any ends both.
+ * What changes by these names, of which an empty one is none. The parts make a whole where they are others than before and
+ * no other whole comes beside them: one that is named alone leaves the other, and another whole without any ends both.
+ * One part alone makes none of a name that is more than the parts were, and takes none that is sent along.
  */
 export function namesOf(
   given: CustomerNames,
   before: CustomerNames = {},
 ): { readonly name?: string | null; readonly parts?: NameParts } {
-  const name = given.name ?? undefined;
-  const renamed = name !== undefined && name !== before.name;
-  const { first_name = before.first_name, last_name = before.last_name } = given;
-  if (first_name === before.first_name && last_name === before.last_name) {
-    const named = given.first_name !== undefined || given.last_name !== undefined;
-    return renamed ? { name, parts: named ? { first_name, last_name } : {} } : {};
-  }
-  const whole = [first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || null;
-  return { name: renamed ? name : whole, parts: { first_name, last_name } };
+  const known = before.name || null;
+  const { first_name: first = before.first_name, last_name: last = before.last_name } = given;
+  const parts = { first_name: first || undefined, last_name: last || undefined };
+  const named = Boolean(given.first_name || given.last_name);
+  const sent = given.name || (given.name === undefined || named ? undefined : null);
+  const renamed = sent !== undefined && sent !== known;
+  if (parts.first_name === (before.first_name || undefined) && parts.last_name === (before.last_name || undefined))
+    return renamed ? { name: sent, parts: named ? parts : {} } : {};
+  if (renamed) return { name: sent, parts };
+  const taken = (before.first_name && !first) || (before.last_name && !last);
+  const makes = (first && last) || (known === wholeOf(before) && !(taken && sent !== undefined));
+  return makes ? { name: wholeOf(parts), parts } : { parts };
 }

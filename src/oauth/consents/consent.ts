@@ -73,9 +73,10 @@ export async function hasAgreed({ storage }: Directory, { scope, host, ...key }:
 
 /** The person agreed; remembered with what they agreed to before at the same host, and at this client, as far as it fits. */
 export async function recordConsent({ storage }: Directory, agreement: Agreement): Promise<void> {
-  const granted_at = instant(storage.now());
+  const now = storage.now();
+  const granted_at = instant(now);
   await storage.write(async (tx) => {
-    await noteTried(tx, agreement.account_id, agreement.client_id);
+    await noteTried(tx, { account_id: agreement.account_id, id: agreement.client_id }, now);
     const { db } = tx;
     await addConsent(db, { ...agreement, granted_at });
     await forgetOldest(db, agreement);

@@ -1,4 +1,5 @@
 import type { Client } from "../../directory/clients/client.ts";
+import { noteTried } from "../../directory/clients/untried.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
 import { NOTED_EVERY } from "./registration.ts";
@@ -15,6 +16,10 @@ export async function noteUsed({ storage }: Directory, { account_id, id, origin 
   try {
     const registration = await selectRegistration(storage.read, account_id, id);
     if (!registration || registration.used_at >= before) return;
-    await storage.write((tx) => updateUsedAt(tx.db, registration, before, now));
+    await storage.write(async (tx) => {
+      // The client before its registration, as where it gives way.
+      await noteTried(tx, { account_id, id }, now);
+      await updateUsedAt(tx.db, registration, before, now);
+    });
   } catch {}
 }

@@ -16,8 +16,8 @@ const kinds = {
 export type MakeRoom = (tx: Transaction) => Promise<void>;
 
 /**
- * Room for one more client of a stranger's. Where there is none, the oldest at which nobody ever agreed to anything
- * gives way: it holds nothing that cannot be had again, so strangers keep nobody out.
+ * Room for one more client of a stranger's. Where there is none, the longest unused that nobody agreed to, or only
+ * people who agreed to many others since, gives way: so no stranger keeps anybody out.
  *
  * @throws 429 too_many_requests where none gives way.
  */

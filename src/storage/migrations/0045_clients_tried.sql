@@ -1,0 +1,5 @@
+-- untried_since says by now since when nobody has agreed to a stranger's client or used it. Builds that took the mark away for
+-- good, where somebody agreed, left clients that would never give way, though nobody agrees to them any more.
+update clients set untried_since = created_at
+  where untried_since is null and deleted_at is null
+    and (origin = 'metadata' or origin = 'dynamic' and created_by = 'open-registration');
