@@ -178,7 +178,7 @@ describe("a start", () => {
     await drop();
   });
 
-  it("under a process manager that forks it by cluster reads its own settings, and serves alone", async () => {
+  it.each(["1", "2"])("under a process manager's cluster serves alone, and says so (WORKERS=%s)", async (n) => {
     const { database_url, drop } = await createTestDatabase("postgres");
     const metrics_port = await freePort();
     const main = join(folder, "manager.cjs");
@@ -190,10 +190,10 @@ describe("a start", () => {
       process.on("SIGTERM", () => server.process.kill("SIGTERM"));
       server.on("exit", (code) => process.exit(code ?? 1));`,
     );
-    const env = { PUBLIC_URL, WORKERS: "2", METRICS_PORT: String(metrics_port) };
+    const env = { PUBLIC_URL, WORKERS: n, METRICS_PORT: String(metrics_port) };
     const server = await startProcess({ database_url, main, env });
     expect((await call(`http://127.0.0.1:${metrics_port}/metrics`)).status).toBe(200);
-    expect(server.output().match(/"level":"warn".*WORKERS/g)).toHaveLength(1);
+    expect(server.output().match(/"level":"warn".*WORKERS.*METRICS_PORT answers/g)).toHaveLength(1);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     await drop();
   });
