@@ -13,7 +13,8 @@ import { openLogger } from "./telemetry/log.ts";
 import { tuneEngine } from "./tune-engine.ts";
 import { environment, forkedByAnother, serveWithWorkers } from "./workers.ts";
 
-const ALONE = "a parent that is not ours has forked this process, which serves alone: WORKERS counts for nothing here";
+const ALONE =
+  "a parent that is not ours has forked this process, which serves alone: WORKERS counts for nothing here, and METRICS_PORT answers with the figures of one of its processes";
 
 /**
  * Runs until SIGTERM or SIGINT. What stops the start is told by `explain`: to standard error, in lines that say what to
@@ -24,7 +25,9 @@ export async function serve(options: ServerOptions = {}, explain: (error: unknow
   try {
     const asked = readConfig(await environment(), { check: checkSettings });
     const config = forkedByAnother ? { ...asked, workers: 1 } : asked;
-    if (asked.workers > config.workers) openLogger(config.log_level).warn({ workers: asked.workers }, ALONE);
+    const { workers, metrics_port } = asked;
+    if (forkedByAnother && (workers > 1 || metrics_port !== null))
+      openLogger(config.log_level).warn({ workers }, ALONE);
     if (config.workers > 1) {
       const onWait: OnWait = (migration) => waitOf(openLogger(config.log_level))(migration);
       await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }), onWait);

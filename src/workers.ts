@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { on } from "node:events";
 import type { Config, Environment } from "./config.ts";
 import { migrate, type OnWait } from "./storage/migrate.ts";
+import { openLogger } from "./telemetry/log.ts";
 import { openClusterMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
 
@@ -38,9 +39,9 @@ export async function environment(): Promise<Environment> {
 }
 
 /**
- * WORKERS processes that share the port, with the master keys that their parent read. It only keeps them running: one that
- * dies is replaced, and SIGTERM reaches every one of them. Where the first cannot serve, the parent ends as it did. `run`
- * serves until it is told to stop; all but the first are followers.
+ * WORKERS processes that share the port, with the master keys that their parent read. It only keeps them running: one
+ * that dies or cannot be started is replaced, and SIGTERM reaches every one of them. Where the first cannot serve, the
+ * parent ends as it did. `run` serves until it is told to stop; all but the first are followers.
  */
 export async function serveWithWorkers(
   config: Config,
@@ -51,19 +52,38 @@ export async function serveWithWorkers(
   // Their file may change meanwhile, and one that read it then would refuse what the others issue.
   const master_keys = config.master_keys.map((key) => Buffer.from(key).toString("base64")).join(",");
   delete process.env.MASTER_KEY;
-  const fork = () => {
-    const worker = cluster.fork({ [WORKER]: "1" });
-    worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys }, () => {})));
-    // It has ended before it read what it was sent, and is replaced for that; one that could not begin is a fault of ours.
-    worker.on("error", (error) => {
-      if (worker.process.pid === undefined) throw error;
-    });
-  };
+  let served = false;
   let stopping = false;
+  let pause = FIRST_PAUSE;
   let worst = 0;
+  const fork = () => {
+    try {
+      const worker = cluster.fork({ [WORKER]: "1" });
+      worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys }, () => {})));
+      // One that has ended before it read what it was sent is replaced for that.
+      worker.on("error", (error) => {
+        if (worker.process.pid === undefined) notForked(error);
+      });
+    } catch (error) {
+      notForked(error);
+    }
+  };
+  const replace = () => {
+    setTimeout(() => {
+      if (!stopping) fork();
+    }, pause);
+    pause = Math.min(2 * pause, LONGEST_PAUSE);
+  };
+  /** For want of memory, processes or files, which may pass, while others serve. */
+  const notForked = (error: unknown) => {
+    if (!served) throw error;
+    openLogger(config.log_level).error({ err: error }, "a worker cannot be started");
+    replace();
+  };
+  const living = () => Object.values(cluster.workers ?? {}).filter((worker) => worker && !worker.isDead());
   const stop = () => {
     stopping = true;
-    const workers = Object.values(cluster.workers ?? {});
+    const workers = living();
     if (workers.length === 0) process.exit(worst);
     for (const worker of workers) worker?.process.kill("SIGTERM");
   };
@@ -71,8 +91,6 @@ export async function serveWithWorkers(
   process.on("SIGINT", stop);
   await migrate(config.database_url, onWait);
   if (config.metrics_port !== null) await serveMetrics(config.host, config.metrics_port, await openClusterMetrics());
-  let served = false;
-  let pause = FIRST_PAUSE;
   cluster.on("listening", () => {
     pause = FIRST_PAUSE;
     if (served || stopping) return;
@@ -84,14 +102,11 @@ export async function serveWithWorkers(
     if (stopping) {
       // One that dies of the signal itself had not begun to listen to it, nor to serve.
       if (signal !== "SIGTERM") worst = Math.max(worst, signal ? 1 : code);
-      if (Object.keys(cluster.workers ?? {}).length === 0) process.exit(worst);
+      if (living().length === 0) process.exit(worst);
       return;
     }
     if (!served) process.exit(code || 1);
-    setTimeout(() => {
-      if (!stopping) fork();
-    }, pause);
-    pause = Math.min(2 * pause, LONGEST_PAUSE);
+    replace();
   });
   fork();
 }

@@ -127,6 +127,26 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     }
   });
 
+  it("does nothing more for a login that was answered, whatever is pressed on a page that was gone back to", async () => {
+    const surfer = openSurfer(latchkey);
+    let asked = new URLSearchParams();
+    const answer = await goThere(surfer, "linked", (params) => (asked = params));
+    const again = await upstream.answer("linked", Object.fromEntries(asked));
+    expect(answered(await surfer.visit(answer)).get("code")).toBeTruthy();
+    const cookies = surfer.set.length;
+    const done = await surfer.visit(again);
+    const url = new URL(done.url);
+    const pressed = [done];
+    for (const action of ["identify", "resend", "cancel", "deny"])
+      pressed.push(await surfer.visit(url.href, { action, identifier: known.email }));
+    const grant_id = asked.get("state")?.split(".")[1] ?? "";
+    pressed.push(await surfer.visit(`${url.href.replace("/login?", "/login/upstream?")}&with=${grant_id}`));
+    expect(pressed.map((one) => [one.url, one.html.includes("This login is done")])).toEqual(
+      pressed.map(() => [url.href, true]),
+    );
+    expect([surfer.set.length, await inbox(tenant, known.email)], "no session, no code").toEqual([cookies, []]);
+  });
+
   it("takes another provider's word at the clients that ask it, and at no other", async () => {
     const other = await addClient(latchkey, tenant.account_id, { first_party: true });
     const surfer = openSurfer(latchkey);

@@ -146,6 +146,11 @@ describe("a file with a row a line", () => {
     await refused(damaged).toThrow("the file: has a row in line 7 that is not valid JSON");
   });
 
+  it("is refused with the line that another program has damaged between its rows", async () => {
+    const damaged = lines.map((line) => (line === "}," ? "}" : line));
+    await expect(reading(damaged.join("\n"))).rejects.toThrow("is not valid JSON: see line 11, column 1");
+  });
+
   it("may be longer than one string, as nothing else may, which says what to do", async () => {
     const piece = Buffer.alloc(1 << 20, " ");
     async function* long() {

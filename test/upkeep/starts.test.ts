@@ -155,7 +155,32 @@ describe("a start", () => {
     await drop();
   });
 
-  it("under a process manager that forks it by cluster reads its own settings, and serves alone", async () => {
+  it.each([
+    ["no file can be opened", 'for (;;) held.push(fs.openSync("/dev/null"))'],
+    ["nothing can be made", 'process.execPath = "no\\0thing"'],
+  ])("of a worker for which %s ends nobody else", async (_what, taking) => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const short = `import fs from "node:fs";
+      const { execPath } = process;
+      const held = [];
+      process.on("SIGUSR2", () => { try { ${taking} } catch {} });
+      process.on("SIGHUP", () => { process.execPath = execPath; held.splice(0).forEach((fd) => fs.closeSync(fd)) });`;
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(short)}`;
+    const env = { PUBLIC_URL, WORKERS: "2", METRICS_PORT: String(await freePort()), NODE_OPTIONS };
+    const server = await startProcess({ database_url, env, descriptors: 256 });
+    const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
+    const [, victim = 0] = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
+    server.signal("SIGUSR2");
+    process.kill(victim, "SIGKILL");
+    await until("a line that says so", () => /"level":"error".*cannot be started/.test(server.output()) || undefined);
+    server.signal("SIGHUP");
+    await until("a third worker", () => listening().length === 3 || undefined);
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    await drop();
+  });
+
+  it.each(["1", "2"])("under a process manager's cluster serves alone, and says so (WORKERS=%s)", async (n) => {
     const { database_url, drop } = await createTestDatabase("postgres");
     const metrics_port = await freePort();
     const main = join(folder, "manager.cjs");
@@ -167,10 +192,10 @@ describe("a start", () => {
       process.on("SIGTERM", () => server.process.kill("SIGTERM"));
       server.on("exit", (code) => process.exit(code ?? 1));`,
     );
-    const env = { PUBLIC_URL, WORKERS: "2", METRICS_PORT: String(metrics_port) };
+    const env = { PUBLIC_URL, WORKERS: n, METRICS_PORT: String(metrics_port) };
     const server = await startProcess({ database_url, main, env });
     expect((await call(`http://127.0.0.1:${metrics_port}/metrics`)).status).toBe(200);
-    expect(server.output().match(/"level":"warn".*WORKERS/g)).toHaveLength(1);
+    expect(server.output().match(/"level":"warn".*WORKERS.*METRICS_PORT answers/g)).toHaveLength(1);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     await drop();
   });

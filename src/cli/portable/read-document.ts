@@ -43,8 +43,9 @@ async function readWhole(pieces: AsyncIterable<Buffer>): Promise<string> {
 /** Rows are read each by itself; what is left without them is small, and JSON that has them nowhere. */
 async function parseLines(pieces: AsyncIterable<Buffer>): Promise<unknown> {
   const tables = new Map<string, PortableRow[]>();
+  const frame: string[] = [];
+  const numbers: number[] = [];
   let rows: PortableRow[] | undefined;
-  let frame = "";
   let number = 0;
   for await (const line of linesOf(pieces)) {
     number += 1;
@@ -55,9 +56,10 @@ async function parseLines(pieces: AsyncIterable<Buffer>): Promise<unknown> {
     const table = /^"(\w+)":\[$/.exec(line)?.[1];
     rows = table === undefined ? undefined : [];
     if (table !== undefined && rows) tables.set(table, rows);
-    frame += `${line}\n`;
+    frame.push(line);
+    numbers.push(number);
   }
-  return parse(frame, "", (name, value) => tables.get(name) ?? value);
+  return parse(frame.join("\n"), numbers, (name, value) => tables.get(name) ?? value);
 }
 
 /** By bytes: a character may lie in two pieces, and in a row may stand what other readers of lines take for an end. */
@@ -85,21 +87,51 @@ function textOf(bytes: Buffer): string {
   }
 }
 
-function parse(text: string, where = "", reviver?: (name: string, value: unknown) => unknown): unknown {
+/** `within`: what the text is of the file, where it is a part of it, or the number that each of its lines has there. */
+function parse(
+  text: string,
+  within?: string | readonly number[],
+  reviver?: (name: string, value: unknown) => unknown,
+): unknown {
   try {
     return JSON.parse(text, reviver);
-  } catch (error) {
-    const place = where === "" ? placeOf(text, String(error)) : "";
-    throw refuseField("the file", "json", `${where} is not valid JSON${place}`.trim());
+  } catch {
+    const what =
+      typeof within === "string" ? `${within} is not valid JSON` : `is not valid JSON: ${placeOf(text, within)}`;
+    throw refuseField("the file", "json", what);
   }
 }
 
-/** Line and column, as far as the parser says where it stopped; nothing of what stands there, which may be a secret. */
-function placeOf(text: string, said: string): string {
-  const [, found] = said.match(/at position (\d+)/) ?? [];
-  const position = /end of JSON/.test(said) ? text.length : Number(found);
-  if (position >= text.trimEnd().length) return ": it ends before its JSON does";
-  if (found === undefined) return "";
+/** Line and column; nothing of what stands there, which may be a secret. */
+function placeOf(text: string, numbers?: readonly number[]): string {
+  const position = faultOf(text);
+  if (position >= text.trimEnd().length) return "it ends before its JSON does";
   const before = text.slice(0, position).split("\n");
-  return `: see line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+  return `see line ${numbers?.[before.length - 1] ?? before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+}
+
+/** How much of a text begins some JSON: of the commonest faults the parser names no place, but it knows a beginning. */
+function faultOf(text: string): number {
+  const named = stopOf(text);
+  if (named !== undefined) return named;
+  let [sound, faulty] = [0, text.length];
+  while (faulty - sound > 1) {
+    const middle = (sound + faulty) >> 1;
+    if (stopOf(text.slice(0, middle)) === middle) sound = middle;
+    else faulty = middle;
+  }
+  return sound;
+}
+
+/** Where the parser stops, if it says so: not in what it quotes of the text, which ends in a quotation mark. */
+function stopOf(text: string): number | undefined {
+  try {
+    JSON.parse(text);
+    return text.length;
+  } catch (error) {
+    const said = String(error);
+    if (/end of JSON input$/.test(said)) return text.length;
+    const position = said.match(/at position (\d+)[^"]*$/)?.[1];
+    return position === undefined ? undefined : Number(position);
+  }
 }

@@ -92,6 +92,9 @@ export function loginRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       refuseForeignForm(request);
       const opened = await open(request, false);
+      const show = () =>
+        reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
+      if (isAnswered(opened.request)) return show();
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const { ui_locales } = opened.request.parameters;
       const locale = requestedLanguage(request.headers["accept-language"], ui_locales);
@@ -110,7 +113,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         const progress = action === "identify" ? typed : opened.request.progress;
         await keepProblem(oauth, request, opened.request, progress, error);
       }
-      return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
+      return show();
     },
   });
 }

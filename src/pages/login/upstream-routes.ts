@@ -1,4 +1,4 @@
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { attempt } from "../../authentication/federation/attempts.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
@@ -18,6 +18,7 @@ import { formPage } from "../form-page.ts";
 import { field, PageParams, page_route } from "../page.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 import { keepProblem } from "./keep-problem.ts";
+import { isAnswered } from "./views.ts";
 
 /** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6 */
 const spoken: readonly (string | undefined)[] = [
@@ -40,6 +41,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   const postAnswer = formPage(oauth.directory);
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
+  const show = (reply: FastifyReply, opened: OpenRequest) =>
+    reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
   /** Counted by where it comes from, and recorded where it is refused. */
   const attempted = <T>(
     request: FastifyRequest,
@@ -62,6 +65,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { request: id, with: grant_id = "" } = request.query;
       const opened = await open(request, id);
+      if (isAnswered(opened.request)) return show(reply, opened);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       reply.header("cache-control", "no-store");
       try {
@@ -70,7 +74,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
         return reply.redirect(reveal(address), 303);
       } catch (error) {
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
-        return reply.redirect(loginPageOf(public_url, opened.request), 303);
+        return show(reply, opened);
       }
     },
   });
@@ -89,6 +93,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const { provider } = request.params;
       const now = oauth.directory.storage.now();
       const opened = await open(request, requestOfState(query.state));
+      if (isAnswered(opened.request)) return show(reply, opened);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const about = { request: opened.request, facts: factsOf(request) };
       // Anybody can call the callback: of what it says went wrong only the standards' words are passed on, and logged.
@@ -102,7 +107,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
         if (error instanceof RedirectedRefusal) return sendRefusal(oauth.directory, reply, error, postAnswer);
         await keepProblem(oauth, request, opened.request, { another: true }, error);
       }
-      return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
+      return show(reply, opened);
     },
   });
 }
