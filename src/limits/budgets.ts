@@ -23,7 +23,12 @@ export const budgets = {
     window: 15 * MINUTE,
     counts: "requests naming one identifier, from one source; recoveries apart, here and below",
   },
-  send_identifier: { limit: 20, window: HOUR, counts: "requests naming one identifier" },
+  send_identifier: {
+    limit: 20,
+    window: HOUR,
+    counts:
+      "requests naming one identifier, apart from what a hosted login asks for in place of a code that was closed",
+  },
   send_source: { limit: 50, window: HOUR, counts: "requests from one source" },
   send_site: { limit: 1_000, window: HOUR, counts: "requests from one IPv6 site (/48), all of its networks together" },
   send_client: {

@@ -104,13 +104,15 @@ describeOnBothEngines("external account users", (engine) => {
     const user = { email: "ada@corp.example", authentication_type: "external", scope: ["admin:accounts"] };
     const made = await call(`${own.base}/management/users`, { method: "POST", token: own.token, json: user });
     expect(made.status, made.text).toBe(200);
-    const sign = (aud: string) => {
-      const claims = new SignJWT({ iss: jwks.issuer, aud, sub: "1", email: user.email });
+    const sign = (aud: string | string[], azp?: string) => {
+      const claims = new SignJWT({ iss: jwks.issuer, aud, azp, sub: "1", email: user.email });
       const signed = claims.setProtectedHeader({ alg: "ES256" }).setIssuedAt().setExpirationTime("1 minute");
       return signed.sign(privateKey);
     };
-    const logIn = async (aud: string) => token(own, { grant_type: "account_user" }, await sign(aud));
-    const findMe = async (aud: string) => call(`${latchkey.url}/v1/account/user`, { token: await sign(aud) });
+    const logIn = async (...to: Parameters<typeof sign>) =>
+      token(own, { grant_type: "account_user" }, await sign(...to));
+    const findMe = async (...to: Parameters<typeof sign>) =>
+      call(`${latchkey.url}/v1/account/user`, { token: await sign(...to) });
     const look = (bearer: string) => call(`${own.base}/auth/clients`, { token: bearer });
     const [another, refused] = ["canteen-app", [401, "invalid_token"]];
     expect(code(await logIn(another))).toEqual(refused);
@@ -122,11 +124,27 @@ describeOnBothEngines("external account users", (engine) => {
     for (const aud of [own.account_id, own.issuer, another]) expect((await logIn(aud)).status, aud).toBe(200);
     for (const aud of [own.account_id, own.issuer]) expect((await findMe(aud)).status, aud).toBe(200);
     expect(code(await findMe(another)), "where no path says whose name that is").toEqual(refused);
+    const canteen = [another, "staff-app"];
+    expect((await logIn(canteen, another)).status, "which it was issued to").toBe(200);
+    for (const azp of ["staff-app", undefined])
+      expect(code(await logIn(canteen, azp)), "another app's, which names this one beside").toEqual(refused);
     const { access_token } = (await logIn(another)).body;
     expect((await look(access_token)).status).toBe(200);
     expect((await set({ jwks })).status).toBe(200);
     expect(code(await logIn(another)), "taken back").toEqual(refused);
     expect((await look(access_token)).status).toBe(401);
+    // As Keycloak writes them, with a mapper that adds the account: the client comes first, and is the authorized party.
+    const stranger = await createTenant(latchkey);
+    for (const name of [own.account_id, own.issuer]) {
+      for (const aud of [["portal", name], [name], name])
+        expect([(await logIn(aud, "portal")).status, (await findMe(aud, "portal")).status], `${aud}`).toEqual([
+          200, 200,
+        ]);
+      expect([(await logIn(["portal", name])).status, (await findMe(["portal", name])).status]).toEqual([200, 200]);
+    }
+    for (const aud of ["portal", ["portal", "account"], ["portal", stranger.account_id], ["portal", stranger.issuer]])
+      for (const azp of ["portal", own.account_id, undefined])
+        expect([code(await logIn(aud, azp)), code(await findMe(aud, azp))], `${aud}`).toEqual([refused, refused]);
     await provider.close();
   });
 });

@@ -18,7 +18,9 @@ export interface ExternalLogin {
  * `jwks.issuer` for this account, with the address of a user whose authentication_type is external. Nobody otherwise, also
  * where the token says that the address is not verified.
  *
- * `names`: what this account is called as an audience.
+ * `names`: what this account itself is called as an audience. A provider that writes one of them has said whom the token is
+ * for, whichever of its clients it was issued to. What it calls a client of its own (`jwks.audience`) says no more than that
+ * client may know: other clients' tokens can name it too.
  */
 export async function lookUpExternalUser(
   directory: Directory,
@@ -29,7 +31,9 @@ export async function lookUpExternalUser(
 ): Promise<ExternalLogin | undefined> {
   const { jwks } = settings;
   if (jwks === null) return undefined;
-  const expected = { issuer: jwks.issuer, audience: names, jwks_uri: jwks.uri, now: directory.storage.now() };
+  const audience = [...names, jwks.audience ?? []].flat();
+  const now = directory.storage.now();
+  const expected = { issuer: jwks.issuer, audience, by_any_client: names, jwks_uri: jwks.uri, now };
   const claims = await verifyIdToken(documents, id_token, expected, AbortSignal.timeout(PATIENCE));
   const { email, email_verified } = claims;
   const canonical = typeof email === "string" ? canonicalEmail(email) : undefined;

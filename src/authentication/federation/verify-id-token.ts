@@ -7,6 +7,8 @@ import { usableOf } from "../../secrets/public-key.ts";
 export interface ExpectedIdToken {
   readonly issuer: string;
   readonly audience: readonly string[];
+  /** Those of them that mean us whichever client the token was issued to; none where we are the client. */
+  readonly by_any_client?: readonly string[] | undefined;
   readonly jwks_uri: string;
   readonly nonce?: string | undefined;
   /** Milliseconds since the epoch. */
@@ -39,7 +41,7 @@ const LONGEST_SUB = 255;
 export async function verifyIdToken(
   documents: Documents,
   id_token: string,
-  { issuer, audience, jwks_uri, nonce, now }: ExpectedIdToken,
+  { issuer, audience, by_any_client, jwks_uri, nonce, now }: ExpectedIdToken,
   signal: AbortSignal,
 ): Promise<JWTPayload> {
   const { createLocalJWKSet, errors, jwtVerify } = await import("jose");
@@ -50,7 +52,7 @@ export async function verifyIdToken(
       if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
       const keys = createLocalJWKSet(usableOf(document));
       const { payload } = await jwtVerify(id_token, keys, rules);
-      check(payload, audience, nonce);
+      check(payload, { audience, by_any_client, nonce });
       return payload;
     });
   } catch (error) {
@@ -62,12 +64,16 @@ export async function verifyIdToken(
   }
 }
 
-function check({ sub, aud, azp, nonce }: JWTPayload, audience: readonly string[], expected: string | undefined): void {
+function check(
+  { sub, aud, azp, nonce }: JWTPayload,
+  { audience, by_any_client = [], nonce: expected }: Pick<ExpectedIdToken, "audience" | "by_any_client" | "nonce">,
+): void {
   if (typeof sub !== "string" || sub === "" || sub.length > LONGEST_SUB || UNFIT.test(sub)) {
     throw upstreamFailed("The ID token has no usable sub");
   }
-  const several = Array.isArray(aud) && aud.length > 1;
-  if ((several || azp !== undefined) && !audience.includes(azp as string)) {
+  const named = [aud ?? []].flat();
+  const issued_to_another = (named.length > 1 || azp !== undefined) && !audience.includes(azp as string);
+  if (issued_to_another && !named.some((name) => by_any_client.includes(name))) {
     throw upstreamFailed("The ID token was made for another client (azp)");
   }
   if (expected !== undefined && nonce !== expected) throw upstreamFailed("The ID token has another nonce");

@@ -1,17 +1,18 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
-import { type Database, type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "../codes/code.ts";
 import { enqueueMessage, senderOf } from "../messages/enqueue-message.ts";
 import { withhold } from "../messages/sms-limits.ts";
+import { becameOf, findSessionCode } from "./awaited-code.ts";
 import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { PersonNow } from "./people-store.ts";
 import type { SendRequest } from "./send.ts";
 import { wentOver, wentOverAlone, wentOverSeveral, withConnection } from "./sent-over.ts";
-import { type CodeRow, selectCode, selectLiveCodes, selectLoginSession, updateSent } from "./store.ts";
+import { type CodeRow, selectLiveCodes, updateSent } from "./store.ts";
 
 export interface Delivery {
   /** The code of this login; undefined when a resend found it spent. */
@@ -40,7 +41,7 @@ export async function deliverCode(
   const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
   const begun = login.resumed ? await findSessionCode(tx.db, account.account_id, login.code_id, now) : undefined;
   if (login.resumed && !begun) return { code: undefined, withheld: "the code was redeemed" };
-  const again = begun && isOpen(begun) && !(closed && begun.format === "numeric") ? begun : undefined;
+  const again = begun && becameOf(begun, closed) === "open" ? begun : undefined;
   const pending = again ?? (await findPending(tx, request, login, format));
   const signup = begun ? begun.signup === 1 : login.signup;
   const code = pending ?? (await newCode(tx, directory, request, { ...login, signup }, format));
@@ -77,9 +78,6 @@ function purposeOf({ purpose }: SendRequest, { signup }: Login, closed: boolean)
   return closed ? "numeric_closed" : "login";
 }
 
-/** Alive, and not dead by wrong guesses. */
-const isOpen = ({ format, guesses, guess_limit }: CodeRow) => format !== "numeric" || guesses < guess_limit;
-
 /**
  * Among codes that went over this connection alone, since reading one that went over two proves less; only where two such
  * live already, it is the newer of them.
@@ -92,7 +90,8 @@ async function findPending(
 ): Promise<CodeRow | undefined> {
   const login = { account_id: account.account_id, client_id: client.id, audience, person };
   const live = await selectLiveCodes(tx.db, login, instant(now));
-  const usable = live.filter((code) => code.connections !== null && code.format === format && isOpen(code));
+  const isUsable = (code: CodeRow) => code.format === format && becameOf(code, false) === "open";
+  const usable = live.filter((code) => code.connections !== null && isUsable(code));
   const own = usable.filter((code) => wentOverAlone(code, connection.name));
   const [newest] = own;
   if (!newest) {
@@ -102,28 +101,6 @@ async function findPending(
   const life = Date.parse(newest.expires_at) - Date.parse(newest.created_at);
   const left = Date.parse(newest.expires_at) - now;
   return left * 2 >= life || own.length > 1 ? newest : undefined;
-}
-
-/** Whether a login waits for a code that can still be redeemed. `now` in milliseconds since the epoch. */
-export async function hasLiveCode(
-  { read }: Storage,
-  account_id: string,
-  login_session_id: string,
-  now: number,
-): Promise<boolean> {
-  const session = await selectLoginSession(read, account_id, login_session_id, instant(now));
-  return session !== undefined && (await findSessionCode(read, account_id, session.code_id, now)) !== undefined;
-}
-
-async function findSessionCode(
-  db: Database,
-  account_id: string,
-  code_id: string | null,
-  now: number,
-): Promise<CodeRow | undefined> {
-  if (code_id === null) return undefined;
-  const code = await selectCode(db, account_id, code_id);
-  return code && code.spent_at === null && code.expires_at > instant(now) ? code : undefined;
 }
 
 async function newCode(

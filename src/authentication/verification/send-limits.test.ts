@@ -23,7 +23,7 @@ describeOnBothEngines("how much may be sent", (engine) => {
     now = storage.now();
   });
   afterAll(() => test.close());
-  const { open, waitOf, waits, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
+  const { open, send, waitOf, waits, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
 
   it("counts by identifier, by source, and by both; the longest wait is the one that is told", async () => {
     const who = await open();
@@ -78,6 +78,20 @@ describeOnBothEngines("how much may be sent", (engine) => {
     for (const [n, wait] of [0, 0, 60, 60].entries()) expect(await waitOf(who, stranger(n), settings)).toBe(wait);
     expect(await waits(3, who, { own: "admin" }, settings)).toEqual([0, 0, 60]);
     expect(await waitOf(who, { now: now + MINUTE, own: "browser" }, settings)).toBe(0);
+  });
+
+  it("asks of a login whose code was closed what its source and client may send, and takes nothing of its recipient's", async () => {
+    const who = await open();
+    const { login_session_id } = await send(who);
+    await waits(19, who);
+    const closed = { login_session_id, in_place_of_closed: true };
+    expect([await waitOf(who, closed), await waitOf(who, { login_session_id })]).toEqual([0, 3_600]);
+    expect(await waitOf(who, { in_place_of_closed: true }), "one that only begins").toBe(3_600);
+    const subject = sourceSubject(test_keys, who.account_id, "a");
+    await takeBudget(storage, { account_id: who.account_id, budget: "send_source", subject, cost: 49 }, now);
+    expect(await waits(2, who, { ...closed, source: "a" })).toEqual([0, 3_600]);
+    expect(await waitOf(who, closed, { account: { client_sends_per_minute: 23 } })).toBe(0);
+    expect(await waitOf(who, closed, { account: { client_sends_per_minute: 23 } })).toBe(60);
   });
 
   it("counts the networks of one IPv6 site together too, so that whoever has one does not use up a client's", async () => {

@@ -16,15 +16,16 @@ export interface ChargedSend {
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
  * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend,
- * nor use up what a client may send of them; after those it shares the common ones. What its source may not send any more,
- * or the identifier not get, takes nothing of what others share: that would be used up by refusals.
+ * nor use up what a client may send of them; after those it shares the common ones. A login whose code was closed gets the
+ * longer one beyond what the identifier may get: whoever used that up may have closed it too. What its source may not send any
+ * more, or the identifier not get, takes nothing of what others share: that would be used up by refusals.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  */
 export async function chargeSend(
   directory: Directory,
-  { account, client, source, own, now }: SendRequest,
-  { identifier }: Login,
+  { account, client, source, own, in_place_of_closed, now }: SendRequest,
+  { identifier, resumed }: Login,
 ): Promise<ChargedSend> {
   const { storage } = directory;
   const { account_id } = account;
@@ -35,12 +36,13 @@ export async function chargeSend(
     if (mine.allowed)
       return { own: true, refused: await takeBudgets(storage, [ofClient(account, `own ${client_id}`)], now) };
   }
-  return { own: false, refused: await takeCommon(directory, account, { identifier, source, client_id }, now) };
+  const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id };
+  return { own: false, refused: await takeCommon(directory, account, common, now) };
 }
 
 export interface CommonSend {
-  /** A keyed digest of what the caller named. */
-  readonly identifier: string;
+  /** A keyed digest of what the caller named; null where what it may get is not asked for. */
+  readonly identifier: string | null;
   /** Where the end user is; null when nothing is known. */
   readonly source: string | null;
   readonly client_id: string;
@@ -60,14 +62,16 @@ export async function takeCommon(
 ): Promise<BudgetRefusal | undefined> {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
-  const of_all = [charge("send_identifier", identifier), ofClient(account, `${apart}${client_id}`)];
+  const ofIdentifier = (budget: BudgetName, from = "") =>
+    identifier === null ? [] : [charge(budget, `${identifier}${from}`)];
+  const of_all = [...ofIdentifier("send_identifier"), ofClient(account, `${apart}${client_id}`)];
   return takeBudgets(storage, source === null ? [of_all] : within(source), now);
 
   function within(address: string): Steps {
     const shared = sourceCharges(master_keys, account_id, address, ["send_source", "send_site"]);
     const [of_source = [], ...of_site] = shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
     const from = sourceSubject(master_keys, account_id, address);
-    return [charge("send_identifier_source", `${identifier} ${from}`), of_source, [...of_site, ...of_all]];
+    return [ofIdentifier("send_identifier_source", ` ${from}`), of_source, [...of_site, ...of_all]];
   }
 }
 

@@ -7,11 +7,11 @@ import { refuse, refuseField } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
-import { type Delivery, deliverCode } from "./deliver-code.ts";
+import { deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
 import { type PersonNow, selectPersonNow } from "./people-store.ts";
 import { chargeSend } from "./send-limits.ts";
-import { insertLoginSession, type LoginSessionRow, selectLoginSession } from "./store.ts";
+import { type CodeRow, insertLoginSession, type LoginSessionRow, selectLoginSession, updateAwaited } from "./store.ts";
 import { boundAudience, type CodePurpose } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
@@ -38,6 +38,8 @@ export interface SendRequest {
    * the person.
    */
   readonly own: string | null;
+  /** The code of this login was closed with all numeric ones of its person, and was not followed by a longer one yet. */
+  readonly in_place_of_closed?: boolean | undefined;
   readonly actor: string;
   readonly facts: RequestFacts;
   /** Milliseconds since the epoch. */
@@ -107,15 +109,19 @@ async function sendIn(tx: Transaction, directory: Directory, request: SendReques
   const person = await selectPersonNow(tx.db, request.account.account_id, begun.person);
   const login = whereTheyAre(begun, person);
   const delivery = await deliverCode(tx, directory, request, login, person);
-  if (
-    !login.resumed &&
-    delivery.code &&
-    !(await insertLoginSession(tx.db, loginSessionOf(request, login, delivery.code)))
-  ) {
+  if (delivery.code && !(await keepSession(tx, request, login, delivery.code))) {
     // Everything above is undone with this member of the batch; the next attempt finds the session and resends.
     throw new LoginSessionTaken();
   }
   await record(tx, request, login, { code_id: delivery.code?.id ?? null, withheld: delivery.withheld });
+  return true;
+}
+
+/** A login waits for the code that was sent last. @returns false when another has taken the session's id. */
+async function keepSession(tx: Transaction, request: SendRequest, login: Login, code: CodeRow): Promise<boolean> {
+  const session = loginSessionOf(request, login, code);
+  if (!login.resumed) return insertLoginSession(tx.db, session);
+  if (code.id !== login.code_id) await updateAwaited(tx.db, session);
   return true;
 }
 
@@ -139,11 +145,7 @@ function raced(error: unknown): false {
   throw error;
 }
 
-function loginSessionOf(
-  { account, client, now }: SendRequest,
-  login: Login,
-  code: NonNullable<Delivery["code"]>,
-): LoginSessionRow {
+function loginSessionOf({ account, client, now }: SendRequest, login: Login, code: CodeRow): LoginSessionRow {
   return {
     account_id: account.account_id,
     id: login.session_id,

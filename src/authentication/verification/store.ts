@@ -55,6 +55,19 @@ export async function insertLoginSession(db: Database, session: LoginSessionRow)
   return inserted.length === 1;
 }
 
+/** Another code takes the place of the one that a session began with. */
+export async function updateAwaited(
+  db: Database,
+  { account_id, id, code_id, expires_at }: Pick<LoginSessionRow, "account_id" | "id" | "code_id" | "expires_at">,
+): Promise<void> {
+  await db
+    .updateTable("login_sessions")
+    .set({ code_id, expires_at })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
 export interface LoginKey {
   readonly account_id: string;
   /** The client's uuid. */

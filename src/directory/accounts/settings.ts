@@ -95,7 +95,7 @@ export const AccountSettings = Type.Object({
           issuer: text("`iss` of its ID tokens."),
           audience: Type.Optional(
             text(
-              "What it calls this account in `aud` of its ID tokens, if that is neither the account's id nor a URL of it. Such a token is accepted at auth/token, but not at account/user, whose path names no account.",
+              "What it calls this account in `aud` of its ID tokens, if that is neither the account's id nor a URL of it. Such a token is accepted at auth/token, but not at account/user, whose path names no account. If the token also has an `azp` or further audiences, `azp` must be this name.",
             ),
           ),
         },

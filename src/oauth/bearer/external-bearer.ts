@@ -14,9 +14,9 @@ export async function externalBearer(
   account: Account,
   id_token: string,
 ): Promise<Bearer | undefined> {
-  const { account_id, settings } = account;
+  const { account_id } = account;
   // Whoever may give the account API a name of any other app (`api_audiences`) may not say who comes here.
-  const names = [account_id, ...urlsOf(account_id, directory.public_url), settings.jwks?.audience ?? []].flat();
+  const names = [account_id, ...urlsOf(account_id, directory.public_url)];
   const login = await lookUpExternalUser(directory, documents, account, names, id_token);
   if (!login) return undefined;
   const { user, authenticated_at } = login;

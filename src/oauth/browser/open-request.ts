@@ -16,7 +16,7 @@ export interface OpenRequest {
 
 /**
  * A browser comes back to its request. The first one that does owns it; to every other it does not exist, so that nobody can be
- * led into a login that somebody else began, and nobody can look over a shoulder (RFC 9700 §4.7).
+ * led into a login that somebody else has seen, and nobody can look over a shoulder (RFC 9700 §4.7).
  *
  * @throws 404 not_found.
  */

@@ -13,7 +13,8 @@ import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson, knowsUser } from "../../authentication/sessions/known-browser.ts";
-import { hasLiveCode, isRecent } from "../../authentication/verification/deliver-code.ts";
+import { awaitedCode } from "../../authentication/verification/awaited-code.ts";
+import { isRecent } from "../../authentication/verification/deliver-code.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { isSprayed } from "../../authentication/verification/spray.ts";
@@ -120,6 +121,7 @@ async function identify(
   acting: Acting,
   identifier: string,
   before: Pick<Progress, "login_session_id" | "again">,
+  in_place_of_closed = false,
 ): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
@@ -142,6 +144,7 @@ async function identify(
     locale,
     source: known ? device : source,
     own: known ? device : null,
+    in_place_of_closed,
     actor: client.id,
     facts,
     now,
@@ -155,17 +158,22 @@ async function identify(
  * Soon after the last time nothing would go out, so nothing is asked for, nor counted; unless something went wrong since,
  * by which the code may be used up. A code that was spent is followed by a new one, since no login followed it. This
  * depends on nothing but what this browser did, and the page says the same.
+ *
+ * A code that others' guesses closed, with all numeric ones of the person, is followed by a longer one though as many were
+ * sent in that person's name as may be: once, since no guesses close that one.
  */
 async function resend(oauth: Oauth, acting: Acting): Promise<void> {
   const { request } = acting.opened;
   const { storage } = oauth.directory;
   const { identifier = "", login_session_id, asked_at, problem } = request.progress;
   const now = storage.now();
-  const goes_on = login_session_id && (await hasLiveCode(storage, request.account_id, login_session_id, now));
+  const awaited = login_session_id && (await awaitedCode(storage, acting.resumed.account, login_session_id, now));
+  const goes_on = awaited && awaited !== "none";
   const soon = asked_at !== undefined && isRecent(asked_at, now);
   if (goes_on && soon && problem === undefined)
     return noteProgress(oauth, request, { ...request.progress, again: true });
-  await identify(oauth, acting, identifier, { again: true, ...(goes_on ? { login_session_id } : {}) });
+  const before = { again: true, ...(goes_on ? { login_session_id } : {}) };
+  await identify(oauth, acting, identifier, before, awaited === "closed");
 }
 
 /** What they typed stands in the field again: a letter may be wrong in it. */

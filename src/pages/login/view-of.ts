@@ -1,6 +1,7 @@
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
+import { awaitedCode } from "../../authentication/verification/awaited-code.ts";
 import { unlessRefused } from "../../errors.ts";
 import type { OpenRequest } from "../../oauth/browser/open-request.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
@@ -31,7 +32,7 @@ export async function viewOf(
     case "consent":
       return consentView(context, await personOf(directory, next.session));
     default: {
-      const { mfa_token, login_session_id } = request.progress;
+      const { mfa_token, login_session_id, problem } = request.progress;
       const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);
       if (pending) {
         const channels = await channelsOf(directory, account, pending);
@@ -39,7 +40,12 @@ export async function viewOf(
         const totp = factors.some(({ kind }) => kind === "totp");
         return factorView(context, { sms: channels.has("sms"), email: channels.has("email"), totp });
       }
-      if (login_session_id !== undefined) return codeView(context);
+      if (login_session_id !== undefined) {
+        const unsent = problem === "too_many_requests";
+        const { storage } = directory;
+        const good = unsent && (await awaitedCode(storage, account, login_session_id, storage.now())) === "open";
+        return codeView(context, good);
+      }
       const providers = await providersOf(oauth, { account, client }, request);
       const over = { ...request, progress: { ...request.progress, problem: "verification_code_expired" } };
       return identifyView(

@@ -128,7 +128,8 @@ function identifierForm(context: Context, { label, keyboard }: (typeof identifie
   );
 }
 
-export function codeView(context: Context): View {
+/** `good`: a code that came before can be entered, though no other was sent. */
+export function codeView(context: Context, good: boolean): View {
   const { texts, request, client } = context;
   const { identifier = "", connection, again, problem } = request.progress;
   const { another } = identifierOf(client) ?? identifiers.either;
@@ -138,7 +139,7 @@ export function codeView(context: Context): View {
   return {
     title: texts.enter_code,
     body: html`<p>${said(identifier)}</p>
-${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context, {}, problem, problem === "too_many_requests" && texts.code_still_good)}
+${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context, {}, problem, good && texts.code_still_good)}
 ${form(
   context,
   "code",
