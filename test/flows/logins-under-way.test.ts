@@ -6,12 +6,15 @@ import { provePassword } from "../../src/authentication/passwords/prove-password
 import { beginSession } from "../../src/authentication/sessions/begin-session.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { readAuthorizationCode } from "../../src/oauth/authorization-code.ts";
 import { beginStatement, type NewFamily } from "../../src/oauth/refresh/begin-statement.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { secret } from "../../src/secrets/secret.ts";
 import { type HotStatement, instant, type Storage, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  addClient,
+  addGrant,
   addUser,
   authorize,
   call,
@@ -105,6 +108,25 @@ describeOnBothEngines("a login under way while the person's logins end", (engine
       unheard.mockRestore();
     }
     expect(await lasting()).toBe(0);
+  });
+
+  it("gets nothing by an authorization code of a login that was ended by itself, from such a process", async () => {
+    const { directory } = latchkey.server.core;
+    const { account_id, audience } = tenant;
+    const client = await addClient(latchkey, account_id, { first_party: true });
+    await addGrant(latchkey, account_id, client, audience, ["orders:read"]);
+    const verification_code = await receiveCode(tenant, { client, email: person.email });
+    const asked = { client_id: client.client_id, verification_code, response_type: "code", scope: "openid" };
+    const begun =
+      new URL((await authorize(tenant, asked)).headers.get("location") ?? "").searchParams.get("code") ?? "";
+    const { authorization } = readAuthorizationCode(directory.master_keys, account_id, secret(begun));
+    const unheard = vi.spyOn(directory.revocations, "checkAlive").mockImplementation(() => {});
+    try {
+      await storage.write((tx) => directory.revocations.record(tx, account_id, [`sid:${authorization.sid}`]));
+      expect(code(await standard.redeem(begun, client))).toEqual([400, "invalid_grant"]);
+    } finally {
+      unheard.mockRestore();
+    }
   });
 
   it("leaves nobody logged in in the browser whose code was right before", async () => {

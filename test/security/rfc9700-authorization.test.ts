@@ -108,7 +108,9 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
 
   it("R5 sends nobody to a client that nobody checked before they agreed to it", async () => {
     const open = await createTenant(scene.latchkey, { settings: { open_registration: true } });
-    const { body } = await call(`${open.base}/oauth/register`, { method: "POST", json: { redirect_uris: [CALLBACK] } });
+    const elsewhere = "https://elsewhere.example/callback";
+    const json = { redirect_uris: [CALLBACK, elsewhere] };
+    const { body } = await call(`${open.base}/oauth/register`, { method: "POST", json });
     const about = {
       client_id: body.client_id,
       redirect_uri: CALLBACK,
@@ -133,6 +135,8 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
     await surfer.logIn(at({}), open);
     expect(answered(await surfer.visit(at({ prompt: "none" }))).get("code")).toBeTruthy();
     expect(answered(await surfer.visit(at({ scope: "admin:x" }))).get("error")).toBe("invalid_scope");
+    const there = await surfer.visit(at({ scope: "admin:x", redirect_uri: elsewhere }));
+    expect([there.status, there.url.startsWith(elsewhere)], "at another of its hosts").toEqual([400, false]);
   });
 
   it("R6 asks public clients for PKCE, and confidential ones where they do not use OpenID Connect", async () => {
