@@ -105,6 +105,7 @@ export const budgets = {
     window: MINUTE,
     counts: "questions of one client whether a user exists, where public:customers is all that lets it ask",
   },
+  own_change: { limit: 20, window: HOUR, counts: "changes that a person makes of their own record" },
   client_change: { limit: 20, window: HOUR, counts: "changes that a client that registered itself makes of itself" },
   client_source: { limit: 10, window: HOUR, counts: "new clients that register themselves, by source" },
   client_site: { limit: 100, window: HOUR, counts: "those from one IPv6 site (/48), all of its networks together" },

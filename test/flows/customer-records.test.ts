@@ -107,6 +107,30 @@ describeOnBothEngines("a customer's record", (engine) => {
     expect((await send("PUT", path, { name: "", first_name: "Anna", last_name: "Lund" })).body.name).toBe("Anna Lund");
   });
 
+  it("is not written, and nothing noted, where a change changes nothing; a person makes twenty an hour", async () => {
+    const tenant = await createTenant(latchkey, { scope: PERSONAL });
+    const path = `/users/${tenant.user.id}`;
+    const own = sender(tenant, await personToken(tenant));
+    const { read } = latchkey.server.core.storage;
+    const events = async () => {
+      const deeds = read.selectFrom("audit_events").select("id").where("account_id", "=", tenant.account_id);
+      return (await deeds.where("action", "=", "user.changed").execute()).length;
+    };
+    const names = { first_name: "Ada", last_name: "Berg", locale: "nb" };
+    const made = (await own("PUT", path, names)).body;
+    expect([made.name, await events()]).toEqual(["Ada Berg", 1]);
+    const before = await rowsOf(tenant.user.id);
+    for (const send of [own, sender(tenant, tenant.token)])
+      for (const nothing of [{}, names, made, { locale: "nb" }, { name: "Ada Berg" }])
+        for (let n = 0; n < 5; n++) expect((await send("PUT", path, nothing)).status).toBe(200);
+    expect([await rowsOf(tenant.user.id), await events()]).toEqual([before, 1]);
+    for (let n = 2; n <= 20; n++) expect((await own("PUT", path, { name: `Ada ${n}` })).status, String(n)).toBe(200);
+    expect(code(await own("PUT", path, { name: "Ada" }))).toEqual([429, "too_many_requests"]);
+    expect(await events()).toBe(20);
+    expect((await own("PUT", path, { name: "Ada 20" })).status, "nothing").toBe(200);
+    expect((await sender(tenant, tenant.token)("PUT", path, { name: "Ada" })).status, "the account").toBe(200);
+  });
+
   it("goes by the account's own name for them, with any signs in it but spaces around", async () => {
     const tenant = await createTenant(latchkey);
     const send = sender(tenant, tenant.token);

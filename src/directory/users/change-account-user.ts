@@ -44,7 +44,7 @@ export async function changeAccountUser(
   await directory.storage.write(async (tx) => {
     const held = await holdUser(tx.db, account_id, id);
     if (held === undefined) throw noSuch("user");
-    const profile = JSON.parse(held) as AccountUserProfile;
+    const profile = JSON.parse(held.profile) as AccountUserProfile;
     const holdsAnew = await holdsOther(directory, tx.db, user, { scope, role_ids });
     const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
     await updateAccountUser(

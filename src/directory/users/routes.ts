@@ -105,11 +105,11 @@ export function userRoutes(app: App, deps: UserDeps): void {
     schema: {
       operationId: "aid_customers_cid_put",
       summary: "Change a user",
-      description: `Sets the fields it names and leaves the rest. A new password or PIN ends the person's logins, and opens what wrong guesses had closed. With user:customers alone, a person changes their own name and locale, ${AT_OWN_CLIENTS}`,
+      description: `Sets the fields it names and leaves the rest. A new password or PIN ends the person's logins, and opens what wrong guesses had closed. With user:customers alone, a person changes their own name and locale, 20 times an hour, ${AT_OWN_CLIENTS}`,
       tags,
       params: UserParams,
       body: UserBody,
-      response: { 200: UserView, ...missing },
+      response: { 200: UserView, ...refusals("account", ...bearer_refusals, "not_found", "too_many_requests") },
     },
     handler: async (request) => {
       const { account_id, bearer, params } = request;

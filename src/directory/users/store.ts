@@ -228,20 +228,22 @@ export async function updateErased(db: Database, account_id: string, id: string,
     .execute();
 }
 
-/**
- * The user's row, held until this transaction ends. @returns what it has beside a user, as text; undefined when they
- * are gone.
- */
-export async function holdUser(db: Database, account_id: string, id: string): Promise<string | undefined> {
+/** What somebody is called and spoken to in, and as text what they have beside a user. */
+export interface Held extends Pick<User, "name" | "locale"> {
+  readonly profile: string;
+}
+
+/** The user's row, held until this transaction ends; undefined when they are gone. */
+export async function holdUser(db: Database, account_id: string, id: string): Promise<Held | undefined> {
   const [row] = await db
     .updateTable("users")
     .set((eb) => ({ updated_at: eb.ref("updated_at") }))
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returning("profile")
+    .returning(["name", "locale", "profile"])
     .execute();
-  return row?.profile;
+  return row;
 }
 
 /** @returns what they are then; undefined when they are gone. */
