@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { get } from "node:http";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { customersTooOften } from "../support/customers-too-often.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -191,21 +192,7 @@ describeOnBothEngines("the contract", (engine) => {
     const json = { client_id: own.client.client_id, audience: own.audience, user_id: own.user.id };
     const mint = () => call(`${own.base}/auth/passwordless/code`, { method: "POST", token: own.token, json });
     for (let n = 0; n < 6; n++) saw("aid_auth_passwordless_post", await mint());
-    const open = await createTenant(latchkey, { settings: { public_user_exists: true } });
-    const public_client = await addClient(latchkey, open.account_id);
-    await addGrant(latchkey, open.account_id, public_client, open.issuer, ["public:customers"]);
-    const token = await tokenOf(latchkey, open.account_id, public_client);
-    const ask = () => call(`${open.base}/customers/users?email=a@b.example`, { method: "HEAD", token });
-    for (let n = 0; n < 61; n++) saw("aid_customers_head", await ask());
-    const owning = await createTenant(latchkey, { scope: ["admin:accounts", "user:customers"] });
-    const person = await personToken(owning);
-    const change = (n: number) =>
-      call(`${owning.base}/customers/users/${owning.user.id}`, {
-        method: "PUT",
-        token: person,
-        json: { name: `n${n}` },
-      });
-    for (let n = 0; n < 21; n++) saw("aid_customers_cid_put", await change(n));
+    await customersTooOften(latchkey, saw);
   });
 
   it("answers 429 where passwords, second factors and sign-up codes are guessed", async () => {
