@@ -104,9 +104,10 @@ describeOnBothEngines("external account users", (engine) => {
     const user = { email: "ada@corp.example", authentication_type: "external", scope: ["admin:accounts"] };
     const made = await call(`${own.base}/management/users`, { method: "POST", token: own.token, json: user });
     expect(made.status, made.text).toBe(200);
-    const sign = (aud: string | string[], azp?: string) => {
-      const claims = new SignJWT({ iss: jwks.issuer, aud, azp, sub: "1", email: user.email });
-      const signed = claims.setProtectedHeader({ alg: "ES256" }).setIssuedAt().setExpirationTime("1 minute");
+    const sign = (aud: string | string[], azp?: string, more: { typ?: string; header?: string } = {}) => {
+      const claims = new SignJWT({ iss: jwks.issuer, aud, azp, sub: "1", email: user.email, typ: more.typ });
+      const header = { alg: "ES256", typ: more.header };
+      const signed = claims.setProtectedHeader(header).setIssuedAt().setExpirationTime("1 minute");
       return signed.sign(privateKey);
     };
     const logIn = async (...to: Parameters<typeof sign>) =>
@@ -145,6 +146,14 @@ describeOnBothEngines("external account users", (engine) => {
     for (const aud of ["portal", ["portal", "account"], ["portal", stranger.account_id], ["portal", stranger.issuer]])
       for (const azp of ["portal", own.account_id, undefined])
         expect([code(await logIn(aud, azp)), code(await findMe(aud, azp))], `${aud}`).toEqual([refused, refused]);
+    const name = own.account_id;
+    expect((await logIn(["portal", name], "portal", { typ: "ID", header: "JWT" })).status).toBe(200);
+    for (const more of [{ typ: "Bearer" }, { header: "at+jwt" }, { header: "application/at+JWT" }])
+      for (const aud of [["portal", name], name])
+        expect(
+          [code(await logIn(aud, "portal", more)), code(await findMe(aud, "portal", more))],
+          "an access token, which other APIs are shown",
+        ).toEqual([refused, refused]);
     await provider.close();
   });
 });

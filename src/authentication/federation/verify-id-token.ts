@@ -1,4 +1,4 @@
-import type { JWTPayload } from "jose";
+import type { JWTHeaderParameters, JWTPayload } from "jose";
 import { type Documents, upstreamFailed, withKeysAt } from "../../egress/documents.ts";
 import { UNFIT } from "../../http/json.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
@@ -51,8 +51,10 @@ export async function verifyIdToken(
     return await withKeysAt(documents, jwks_uri, signal, async (document) => {
       if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
       const keys = createLocalJWKSet(usableOf(document));
-      const { payload } = await jwtVerify(id_token, keys, rules);
+      const { payload, protectedHeader } = await jwtVerify(id_token, keys, rules);
       check(payload, { audience, by_any_client, nonce });
+      // A bearer access token goes to every API that it is for, each of which could log in by it.
+      if (isAccessToken(protectedHeader, payload)) throw upstreamFailed("This is an access token, not an ID token");
       return payload;
     });
   } catch (error) {
@@ -63,6 +65,10 @@ export async function verifyIdToken(
     throw upstreamFailed(`The ID token is refused: ${message}`, error, detail);
   }
 }
+
+/** By its header, as RFC 9068 §2.1 has it, or as Keycloak's say among their claims. */
+const isAccessToken = (header: JWTHeaderParameters, { typ }: JWTPayload): boolean =>
+  /^(application\/)?at\+jwt$/i.test(header.typ ?? "") || typ === "Bearer";
 
 function check(
   { sub, aud, azp, nonce }: JWTPayload,
