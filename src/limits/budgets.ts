@@ -21,13 +21,13 @@ export const budgets = {
   send_identifier_source: {
     limit: 5,
     window: 15 * MINUTE,
-    counts: "requests naming one identifier, from one source; recoveries apart, here and below",
+    counts:
+      "requests naming one identifier, from one source; recoveries apart, and what a hosted login asks for in place of a code that was closed, here and below",
   },
   send_identifier: {
     limit: 20,
     window: HOUR,
-    counts:
-      "requests naming one identifier, apart from what a hosted login asks for in place of a code that was closed",
+    counts: "requests naming one identifier",
   },
   send_source: { limit: 50, window: HOUR, counts: "requests from one source" },
   send_site: { limit: 1_000, window: HOUR, counts: "requests from one IPv6 site (/48), all of its networks together" },
@@ -150,6 +150,11 @@ export const budgets = {
     limit: 1_000,
     window: HOUR,
     counts: "the same from one IPv6 site (/48), all of its networks together",
+  },
+  session_look: {
+    limit: 30,
+    window: MINUTE,
+    counts: "looks for logins that could end in a session that has led to too many",
   },
   session_room: {
     limit: 1_000,

@@ -95,11 +95,20 @@ describeOnBothEngines("a full session", (engine) => {
     const form = { grant_type: "refresh_token", refresh_token: lasting_tokens.refresh_token };
     expect((await standard.token(form, flooded)).status).toBe(200);
 
-    const counted = core().storage.read.selectFrom("budgets").select("count").where("subject", "=", session.id);
+    const counted = core()
+      .storage.read.selectFrom("budgets")
+      .select("count")
+      .where("budget", "=", "session_room")
+      .where("subject", "=", session.id);
     expect((await counted.execute()).map(({ count }) => Number(count))).toEqual([100]);
     await addRedeemed(session.id, [flooded.id], 99, Date.now() - 3 * DAY);
     await core().storage.write(({ db }) =>
-      db.updateTable("budgets").set({ count: 901 }).where("subject", "=", session.id).execute(),
+      db
+        .updateTable("budgets")
+        .set({ count: 901 })
+        .where("budget", "=", "session_room")
+        .where("subject", "=", session.id)
+        .execute(),
     );
     expect((await silently(surfer)).get("error")).toBe("temporarily_unavailable");
     expect((await ledTo(session.id)).length).toBe(5_000);
@@ -113,8 +122,15 @@ describeOnBothEngines("a full session", (engine) => {
     const { session } = await sessionOf(await standard.someone(), surfer);
     const young = await addLed(session.id, [own.id], 5_000 - 1);
     const sizes = pages();
-    expect((await silently(surfer)).get("error")).toBe("temporarily_unavailable");
+    for (let n = 0; n < 31; n++) expect((await silently(surfer)).get("error")).toBe("temporarily_unavailable");
     expect([await staying(session.id, young), sizes()]).toEqual([[4_999], []]);
+    const created_at = new Date(Date.now() - DAY).toISOString();
+    await core().storage.write(({ db }) =>
+      db.updateTable("session_authorizations").set({ created_at }).where("session_id", "=", session.id).execute(),
+    );
+    expect((await silently(surfer)).get("error"), "looked for so often a minute").toBe("temporarily_unavailable");
+    await letPass(suite().latchkey, "budgets", suite().tenant.account_id, 60);
+    expect((await silently(surfer)).get("code")).toBeTruthy();
   });
 
   it("many who make room at once take no more than is needed, and nothing of another client", async () => {

@@ -32,8 +32,8 @@ const GOES_ON = rowIs(
 /**
  * Makes room in a session that has led to much, unless others have meanwhile. Of the client that it led to most often those
  * logins are forgotten whose code nobody redeemed in its time, or that have ended. Where there are none the oldest end, last
- * those that can still be refreshed. They may be alive, so every process has to remember them, and there is a budget of that.
- * Codes stay for their minute. So whoever sends the browser to a client again and again, in whose name ever, takes nothing
+ * those that can still be refreshed. They may be alive, so every process has to remember them, and there is a budget of that,
+ * as there is of looks, which read all of them. Codes stay for their minute. So whoever sends the browser to a client again and again, in whose name ever, takes nothing
  * from another one. One login stays, by which the client is told of the session's end, and so does what the session goes on
  * with where its person's others ended. `now` in milliseconds.
  *
@@ -60,6 +60,8 @@ export function makeRoom(
       .limit(1)
       .executeTakeFirst();
     if (!fullest || Number(fullest.led) < LED_LIMIT) return true;
+    const of_session = { account_id, subject: session_id };
+    if (await takeBudgetsIn(tx, [{ ...of_session, budget: "session_look" }], now)) return false;
     const { rows } = await sql<{ sid: string; alive: unknown }>`select a.sid,
         coalesce((select f.revoked_at is null ${sql.raw(FAMILY)}), (select true ${sql.raw(REDEEMED)}),
           a.created_at > ${instant(now - REDEEMED_BY)}) as alive
@@ -72,7 +74,7 @@ export function makeRoom(
     const alive = Boolean(rows[0]?.alive);
     const sids = rows.filter((row) => Boolean(row.alive) === alive).map(({ sid }) => sid);
     if (sids.length === 0) return false;
-    const charge = { account_id, budget: "session_room", subject: session_id, cost: sids.length } as const;
+    const charge = { ...of_session, budget: "session_room", cost: sids.length } as const;
     if (alive && (await takeBudgetsIn(tx, [charge], now))) return false;
     await db
       .deleteFrom("session_authorizations")
