@@ -162,7 +162,7 @@ describeOnBothEngines("strangers' clients of a build from before", (engine) => {
 });
 
 describeOnBothEngines("strangers' clients of builds that took the mark of those somebody agreed to", (engine) => {
-  it("wait since they came, and no client that the account let in does", async () => {
+  it("wait since they came or were used, and no client that the account let in does", async () => {
     const { database_url, drop } = await createTestDatabase(engine);
     const [came, later] = ["'2026-01-01T00:00:00.000Z'", "'2026-01-02T00:00:00.000Z'"];
     const client = (id: string, origin: string, by: string, deleted = "null", since = "null") =>
@@ -174,12 +174,14 @@ describeOnBothEngines("strangers' clients of builds that took the mark of those 
       client("allowed", "dynamic", "somebody"),
       client("own", "account", "open-registration"),
       client("gone", "metadata", "somebody", later),
+      client("used", "metadata", "somebody"),
     ];
     await run(
       database_url,
       `insert into clients
         (account_id, id, client_id, settings, origin, created_at, created_by, updated_at, deleted_at, untried_since)
         values ${clients.join(", ")};
+      insert into client_registrations (account_id, client_id, used_at, expires_at) values ('T1', 'used', ${later}, '');
       delete from migrations where name = '0045_clients_tried';`,
     );
     expect(await migrate(database_url)).toEqual(["0045_clients_tried"]);
@@ -188,6 +190,7 @@ describeOnBothEngines("strangers' clients of builds that took the mark of those 
     expect((await waiting.orderBy("id").execute()).map(({ id, untried_since }) => [id, `'${untried_since}'`])).toEqual([
       ["document", came],
       ["registered", came],
+      ["used", later],
       ["waiting", later],
     ]);
     await close();
