@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { type Account, issuerOf, readAccountId } from "../directory/accounts/account.ts";
 import { changeSettings } from "../directory/accounts/change-settings.ts";
+import { checkAccountSettings } from "../directory/accounts/check-settings.ts";
 import { createAccount } from "../directory/accounts/create-account.ts";
 import { listAccounts } from "../directory/accounts/find-account.ts";
 import { AccountSettingsChange, NewAccount } from "../directory/accounts/settings.ts";
@@ -54,8 +55,8 @@ function createCommand(): Command {
       const { signingAlg: signing_alg, country, locale, name = account_id } = options;
       const settings = { signing_alg, country, locale };
       const check = async () => {
-        readAccountId(account_id);
         await checkSchema(NewAccount, { account_id, name, settings });
+        await checkAccountSettings(readAccountId(account_id), settings);
       };
       return withCore(
         options,

@@ -264,6 +264,7 @@ describe("commands that fail", () => {
     const unknown = { account, users: [{ type: "account_user", email: "ada@example.com", roles: ["support"] }] };
     for (const [said, ...command] of [
       ["<account_id> is P or T", "account", "create", "X1"],
+      ["--country", "account", "create", "P11200001", "--country", "UK"],
       [`${nothing} is not there`, "import", nothing],
       ["account is required", "import", holding("nobody.json", { users: [] })],
       ["users.0.roles names the role support", "import", holding("unknown.json", unknown)],
