@@ -42,6 +42,8 @@ export async function environment(): Promise<Environment> {
  * WORKERS processes that share the port, with the master keys that their parent read. It only keeps them running: one
  * that dies or cannot be started is replaced, and SIGTERM reaches every one of them. Where the first cannot serve, the
  * parent ends as it did. `run` serves until it is told to stop; all but the first are followers.
+ *
+ * @throws what keeps the first from being started.
  */
 export async function serveWithWorkers(
   config: Config,
@@ -54,6 +56,10 @@ export async function serveWithWorkers(
   delete process.env.MASTER_KEY;
   let served = false;
   let stopping = false;
+  let refuse: (error: unknown) => void = () => {};
+  const neverForked = new Promise<never>((_, reject) => {
+    refuse = reject;
+  });
   let pause = FIRST_PAUSE;
   let worst = 0;
   const fork = () => {
@@ -76,7 +82,7 @@ export async function serveWithWorkers(
   };
   /** For want of memory, processes or files, which may pass, while others serve. */
   const notForked = (error: unknown) => {
-    if (!served) throw error;
+    if (!served) return refuse(error);
     openLogger(config.log_level).error({ err: error }, "a worker cannot be started");
     replace();
   };
@@ -109,4 +115,5 @@ export async function serveWithWorkers(
     replace();
   });
   fork();
+  await neverForked;
 }
