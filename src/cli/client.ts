@@ -82,7 +82,7 @@ function createCommand(): Command {
     .addOption(
       new Option(
         "--grant-type <type>",
-        "what it may ask for at oauth/token, in place of the first two; may be repeated",
+        "what it may ask for at oauth/token, in place of authorization_code and client_credentials; may be repeated",
       )
         .choices(grant_types)
         .argParser(collectGrantType),
