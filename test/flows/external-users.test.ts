@@ -106,7 +106,7 @@ describeOnBothEngines("external account users", (engine) => {
     expect(made.status, made.text).toBe(200);
     const sign = (aud: string | string[], azp?: string, more: { typ?: string; header?: string } = {}) => {
       const claims = new SignJWT({ iss: jwks.issuer, aud, azp, sub: "1", email: user.email, typ: more.typ });
-      const header = { alg: "ES256", typ: more.header };
+      const header = { alg: "ES256", ...(more.header === undefined ? {} : { typ: more.header }) };
       const signed = claims.setProtectedHeader(header).setIssuedAt().setExpirationTime("1 minute");
       return signed.sign(privateKey);
     };
