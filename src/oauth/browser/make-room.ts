@@ -4,7 +4,7 @@ import { wentOn } from "../../directory/users/logins-ended.ts";
 import { takeBudgetsIn } from "../../limits/limits.ts";
 import { rowIs, rowOf } from "../../storage/by-key.ts";
 import { FOR_UPDATE } from "../../storage/row-locks.ts";
-import { instant } from "../../storage/storage.ts";
+import { type Database, instant } from "../../storage/storage.ts";
 import { LIFETIME as CODE_LIVES } from "../authorization-code.ts";
 import { LIFETIME as DEVICE_CODE_LIVES } from "../device/device-code.ts";
 import { type Answering, LED_LIMIT } from "./answer-statement.ts";
@@ -30,12 +30,15 @@ const GOES_ON = rowIs(
 );
 
 /**
- * Makes room in a session that has led to much, unless others have meanwhile. Of the client that it led to most often those
- * logins are forgotten whose code nobody redeemed in its time, or that have ended. Where there are none the oldest end, last
- * those that can still be refreshed. They may be alive, so every process has to remember them, and there is a budget of that,
- * as there is of looks, which read all of them. Codes stay for their minute. So whoever sends the browser to a client again and again, in whose name ever, takes nothing
- * from another one. One login stays, by which the client is told of the session's end, and so does what the session goes on
- * with where its person's others ended. `now` in milliseconds.
+ * Makes room in a session that has led to much, unless others have meanwhile. `now` in milliseconds.
+ *
+ * Of the client that it led to most often those logins are forgotten whose code nobody redeemed in its time, or that have
+ * ended. Where there are none the oldest end, last those that can still be refreshed. They may be alive, so every process
+ * has to remember them: there is a budget of that, and one of looks, each of which reads all of them.
+ *
+ * Whoever sends the browser to a client again and again, in whose name ever, takes nothing from another one. What stays: a
+ * code for its minute; one login, by which the client is told of the session's end; and what the session goes on with
+ * where its person's others ended.
  *
  * @returns whether there is any.
  */
@@ -44,35 +47,16 @@ export function makeRoom(
   { account_id, session_id }: Pick<Answering, "account_id" | "session_id">,
   now: number,
 ): Promise<boolean> {
-  const at = instant(now);
   return storage.write(async (tx) => {
     const { db } = tx;
     // As everybody does who changes what several of its rows say.
     await sql`select id from sessions
       where account_id = ${account_id} and id = ${session_id} ${FOR_UPDATE}`.execute(db);
-    const fullest = await db
-      .selectFrom("session_authorizations")
-      .select(({ fn }) => ["client_id", fn.countAll().as("held"), sql`sum(count(*)) over ()`.as("led")])
-      .where("account_id", "=", account_id)
-      .where("session_id", "=", session_id)
-      .groupBy("client_id")
-      .orderBy("held", "desc")
-      .limit(1)
-      .executeTakeFirst();
+    const fullest = await selectFullest(db, account_id, session_id);
     if (!fullest || Number(fullest.led) < LED_LIMIT) return true;
     const of_session = { account_id, subject: session_id };
     if (await takeBudgetsIn(tx, [{ ...of_session, budget: "session_look" }], now)) return false;
-    const { rows } = await sql<{ sid: string; alive: unknown }>`select a.sid,
-        coalesce((select f.revoked_at is null ${sql.raw(FAMILY)}), (select true ${sql.raw(REDEEMED)}),
-          a.created_at > ${instant(now - REDEEMED_BY)}) as alive
-      from session_authorizations a
-      where a.account_id = ${account_id} and a.session_id = ${session_id} and a.client_id = ${fullest.client_id}
-        and a.created_at <= ${instant(now - CODE_LIVES)} and not ${sql.raw(GOES_ON)}
-      order by alive, (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
-        ${sql.raw(FAMILY)}) is true, a.created_at, a.sid
-      limit ${sql.lit(Math.min(PAGE, Number(fullest.held) - 1))}`.execute(db);
-    const alive = Boolean(rows[0]?.alive);
-    const sids = rows.filter((row) => Boolean(row.alive) === alive).map(({ sid }) => sid);
+    const { alive, sids } = await selectLeast(db, { account_id, session_id, ...fullest }, now);
     if (sids.length === 0) return false;
     const charge = { ...of_session, budget: "session_room", cost: sids.length } as const;
     if (alive && (await takeBudgetsIn(tx, [charge], now))) return false;
@@ -86,4 +70,45 @@ export function makeRoom(
     if (alive) await revocations.record(tx, account_id, subjects);
     return true;
   });
+}
+
+interface Fullest {
+  readonly client_id: string;
+  /** Logins of this client. */
+  readonly held: number | string | bigint;
+  /** Logins of all clients. */
+  readonly led: number | string | bigint;
+}
+
+/** The client that a session led to most often. */
+function selectFullest(db: Database, account_id: string, session_id: string): Promise<Fullest | undefined> {
+  return db
+    .selectFrom("session_authorizations")
+    .select(({ fn }) => ["client_id", fn.countAll().as("held"), sql<Fullest["led"]>`sum(count(*)) over ()`.as("led")])
+    .where("account_id", "=", account_id)
+    .where("session_id", "=", session_id)
+    .groupBy("client_id")
+    .orderBy("held", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** A page of what its client would miss least: all of it may be alive, or nothing came of any. */
+async function selectLeast(
+  db: Database,
+  { account_id, session_id, client_id, held }: Fullest & Pick<Answering, "account_id" | "session_id">,
+  now: number,
+): Promise<{ readonly alive: boolean; readonly sids: readonly string[] }> {
+  const at = instant(now);
+  const { rows } = await sql<{ sid: string; alive: unknown }>`select a.sid,
+      coalesce((select f.revoked_at is null ${sql.raw(FAMILY)}), (select true ${sql.raw(REDEEMED)}),
+        a.created_at > ${instant(now - REDEEMED_BY)}) as alive
+    from session_authorizations a
+    where a.account_id = ${account_id} and a.session_id = ${session_id} and a.client_id = ${client_id}
+      and a.created_at <= ${instant(now - CODE_LIVES)} and not ${sql.raw(GOES_ON)}
+    order by alive, (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
+      ${sql.raw(FAMILY)}) is true, a.created_at, a.sid
+    limit ${sql.lit(Math.min(PAGE, Number(held) - 1))}`.execute(db);
+  const alive = Boolean(rows[0]?.alive);
+  return { alive, sids: rows.filter((row) => Boolean(row.alive) === alive).map(({ sid }) => sid) };
 }

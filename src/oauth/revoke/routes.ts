@@ -37,7 +37,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_revoke_post",
       summary: "Revoke a token",
       description:
-        "RFC 7009. A refresh token ends its login with every token of it; an access token ends the login that it was issued with. A token from an exchange (RFC 8693) ends together with the tokens that it was exchanged for, and the login goes on. A valid token of another client is refused with invalid_grant, but to public clients, which get the answer for an expired one. An unknown or expired token is no error.",
+        "RFC 7009. A refresh token ends its login with every token of it; an access token ends the login that it was issued with. A token from an exchange (RFC 8693) ends together with all tokens that further exchanges made out of it, and the login goes on. A valid token of another client is refused with invalid_grant, but to public clients, which get the answer for an expired one. An unknown or expired token is no error.",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
