@@ -77,7 +77,8 @@ are random; there is no seed. One process a server and 32 connections where noth
 latencies are medians of the rounds, a ratio compares neighbours of one round and is the median of those. Load generator, server and
 database share the machine, so ratios are worth more than rates. CPU is microseconds a request: server, database, load generator.
 \`loop\` is the 99th percentile of how late the server's event loop was, \`start\` that of the first half second at a steady rate: connections
-are new then, the server has been idle, and p99 leaves it out.
+are new then, the server has been idle, and p99 leaves it out. Beside a p99 at a steady rate stands that of the signature alone, without a
+store, at the same share of its own rate: what the machine does to anybody.
 
 ${sections.join("\n")}
 ${peers}`;
@@ -89,6 +90,7 @@ function table(figures) {
     const cpu = ["server", "database", "load"].map((side) => cpu_us[side] ?? "–").join(" / ");
     const notes = [
       ...Object.entries(beside).map(([name, rate]) => `${name} ${rate}/s`),
+      ...(figure.signature_p99_ms === undefined ? [] : [`p99 of the signature ${figure.signature_p99_ms} ms`]),
       ...(figure.start_ms === undefined ? [] : [`start ${figure.start_ms} ms`]),
       ...(figure.loop_ms === undefined ? [] : [`loop ${figure.loop_ms} ms`]),
       ...(figure.started_ms === undefined ? [] : [`started in ${figure.started_ms} ms`]),

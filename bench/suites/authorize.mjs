@@ -1,8 +1,8 @@
 /**
  * Durable authorizations: every answer a 302 with a signed token; bearer, limits, log line and audit event included.
  * Beside them in the same rounds: what bounds them (HTTP alone, HTTP with the signature, the bare statement), and
- * better-auth's code → session. Then the latency at 70 % of the full rate, and how long the event loop of the server
- * kept anybody waiting.
+ * better-auth's code → session. Then the latency at 70 % of the full rate, beside that of the signature alone at 70 % of
+ * its own, and how long the event loop of the server kept anybody waiting.
  */
 import { figureOf, fitting, rateOf, ratioOf, takeTurns } from "../figures.mjs";
 import { load, measure, median, requestsFor, startCeiling, startServer, withDatabase } from "../harness.mjs";
@@ -72,7 +72,6 @@ async function measureCase(server, { response_type, alg }, { bare, gathered, pee
   await lagOf(server);
   const samples = await takeTurns(options.rounds, contenders);
   const full_lag = await lagOf(server);
-  await ceiling.stop();
   const { latchkey, ...others } = samples;
   const beside = Object.fromEntries(Object.entries(others).filter(([, [first]]) => first !== undefined));
   const suffix = alg === "ES256" ? "" : "_rs256";
@@ -84,21 +83,34 @@ async function measureCase(server, { response_type, alg }, { bare, gathered, pee
     ...figureOf({ suite: "authorize", server, what, samples: latchkey, beside, ratios }),
     loop_ms: full_lag,
   };
-  return [figure, await measurePart(server, what, batchOf, rateOf(latchkey), options)];
+  const steady = {
+    latchkey: (rate, count) => batchOf(count).then((batch) => measure(server, batch, { rate, connections: 128 })),
+    signature: (rate, repeat) => measure(ceiling, dummies(server, response_type), { repeat, rate, connections: 128 }),
+  };
+  const part = await measurePart(server, what, steady, samples, options);
+  await ceiling.stop();
+  return [figure, part];
 }
 
 /**
- * Requests begin at a steady rate, whether or not earlier ones were answered; `start_ms` is the p99 of what was due
- * before that was steady.
+ * Requests begin at a steady rate, 70 % of each contender's `full` one, whether or not earlier ones were answered.
+ * `start_ms` is the p99 of what was due before that was steady; `signature_p99_ms` what a server without a store shows
+ * in the same rounds, on the same machine.
  */
-async function measurePart(server, what, batchOf, full, { requests, seconds, rounds }) {
-  const rate = Math.round(full * PART);
-  const count = Math.min(requests, rate * seconds);
+async function measurePart(server, what, contenders, full, { requests, seconds, rounds }) {
+  const turns = Object.entries(contenders).map(([name, measureAt]) => {
+    const rate = Math.round(rateOf(full[name]) * PART);
+    return [name, () => measureAt(rate, Math.min(requests, rate * seconds))];
+  });
   await lagOf(server);
-  const part = async () => measure(server, await batchOf(count), { rate, connections: 128 });
-  const { samples } = await takeTurns(Math.ceil(rounds / 2), { samples: part });
-  const figure = figureOf({ suite: "authorize", server, what: `${what} at 70 % of that`, samples });
-  return { ...figure, start_ms: median(samples.map(({ start_p99 }) => start_p99)), loop_ms: await lagOf(server) };
+  const samples = await takeTurns(Math.ceil(rounds / 2), Object.fromEntries(turns));
+  const figure = figureOf({ suite: "authorize", server, what: `${what} at 70 % of that`, samples: samples.latchkey });
+  return {
+    ...figure,
+    signature_p99_ms: median(samples.signature.map(({ p99 }) => p99)),
+    start_ms: median(samples.latchkey.map(({ start_p99 }) => start_p99)),
+    loop_ms: await lagOf(server),
+  };
 }
 
 /** The server's own figure since it was last asked: the 99th percentile of what the event loop was late, in milliseconds. */
