@@ -1,18 +1,18 @@
 /**
  * What a flood of password logins does to everybody else: durable authorizations per second and their latency, with and without
  * it, interleaved. The flood is 32 connections that try passwords of people nobody knows, which costs a full hash each.
- *
- * Usage: node bench/flood.mjs [--requests 4000] [--rounds 3] [--json]
+ * `--help` says what can be asked for.
  */
+import { optionsOf } from "../scripts/options.mjs";
 import { closeBench, load, median, requestsFor, startServer } from "./harness.mjs";
 import { ACCOUNT, AUDIENCE, prepareCodes } from "./prepare.mjs";
 
-const option = (name, otherwise) => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : Number(process.argv[at + 1]);
-};
-const requests = option("requests", 4_000);
-const rounds = option("rounds", 3);
+const USAGE = `npm run bench:flood -- [options]
+
+  --requests n        authorizations a round; 4000 where nothing is said
+  --rounds n          3 where nothing is said
+  --json`;
+const { requests = 4_000, rounds = 3, json } = optionsOf(USAGE, { requests: "number", rounds: "number", json: true });
 const FLOOD = 32;
 
 try {
@@ -42,7 +42,7 @@ try {
     unknown_ms: login.unknown,
   };
   console.log(
-    process.argv.includes("--json")
+    json
       ? JSON.stringify(figure)
       : `authorize ${figure.quiet_per_second}/s quiet, ${figure.flooded_per_second}/s beside ${figure.logins_per_second} password logins/s = ${figure.ratio}; p99 ${figure.p99_quiet_ms} → ${figure.p99_flooded_ms} ms\na wrong password of a known user takes ${figure.known_ms} ms, of an unknown one ${figure.unknown_ms} ms`,
   );

@@ -2,13 +2,9 @@
  * Everything that is measured, as ratios inside one run: contenders take turns within each round and figures are
  * medians, because machines are noisy.
  *
- * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize,standard,…] [--requests n]
- *   [--rounds n] [--growth n] [--without-peers] [--out docs/proof/bench.md]
- * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes;
- * it leaves out what needs more. `--without-peers` compares with ceilings alone, and installs nothing. Progress goes to
- * standard error. `--out` writes the page, its plots beside it, and the figures as JSON.
+ * `--help` says what can be asked for.
  */
-import { parseArgs } from "node:util";
+import { optionsOf } from "../scripts/options.mjs";
 import { closeBench } from "./harness.mjs";
 import { machineOf, pageOf, writePage } from "./page.mjs";
 import { preparePeers } from "./peers.mjs";
@@ -20,33 +16,6 @@ import { measureStandard } from "./suites/standard.mjs";
 import { measureWorkers } from "./suites/workers.mjs";
 import { measureTiming } from "./timing.mjs";
 
-const text = { type: "string" };
-const { values } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    engine: text,
-    suite: text,
-    requests: text,
-    rounds: text,
-    growth: text,
-    "without-peers": { type: "boolean", default: false },
-    out: text,
-  },
-});
-const { quick } = values;
-const requests = Number(values.requests ?? (quick ? 3_000 : 10_000));
-const options = {
-  requests,
-  /** Requests before any that count. */
-  warm_up: Math.min(1_000, requests),
-  /** At most so long a round. */
-  seconds: quick ? 2 : 8,
-  rounds: Number(values.rounds ?? (quick ? 3 : 5)),
-  growth: Number(values.growth ?? (quick ? 1_000_000 : 10_000_000)),
-  peers: !values["without-peers"],
-};
-const engines = values.engine ? [values.engine] : ["sqlite", "postgres"];
 const suites = {
   authorize: measureAuthorize,
   standard: measureStandard,
@@ -56,10 +25,47 @@ const suites = {
   growth: measureGrowth,
   timing: measureTiming,
 };
+const ENGINES = ["sqlite", "postgres"];
+const USAGE = `npm run bench -- [options]
+
+  --quick             end within five minutes, without what needs more
+  --engine name       ${ENGINES.join(" or ")} alone
+  --suite names       ${Object.keys(suites).join(",")}
+  --requests n        at most so many a round
+  --rounds n
+  --growth n          how many codes the database grows to
+  --without-peers     compare with ceilings alone, and install nothing
+  --json              print figures instead of the page
+  --out file.md       write the page, its plots beside it, and the figures as JSON
+
+PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. Progress goes to standard error.`;
+const values = optionsOf(USAGE, {
+  quick: true,
+  engine: ENGINES,
+  suite: { severalOf: Object.keys(suites) },
+  requests: "number",
+  rounds: "number",
+  growth: "number",
+  "without-peers": true,
+  json: true,
+  out: "text",
+});
+const { quick = false } = values;
+const requests = values.requests ?? (quick ? 3_000 : 10_000);
+const options = {
+  requests,
+  /** Requests before any that count. */
+  warm_up: Math.min(1_000, requests),
+  /** At most so long a round. */
+  seconds: quick ? 2 : 8,
+  rounds: values.rounds ?? (quick ? 3 : 5),
+  growth: values.growth ?? (quick ? 1_000_000 : 10_000_000),
+  peers: !values["without-peers"],
+};
+const engines = values.engine ? [values.engine] : ENGINES;
 /** Quick, and nothing else was asked for: what the ratios of the first page need, on the engines that they need. */
-const inQuick = { authorize: ["sqlite", "postgres"], standard: ["sqlite"], growth: ["sqlite"] };
-const wanted = values.suite?.split(",");
-for (const name of wanted ?? []) if (!(name in suites)) throw new Error(`there is no suite ${name}`);
+const inQuick = { authorize: ENGINES, standard: ["sqlite"], growth: ["sqlite"] };
+const wanted = values.suite;
 
 const figures = [];
 const started = Date.now();

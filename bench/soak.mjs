@@ -3,13 +3,12 @@
  * introspected, at a steady rate that does not wait for answers. Memory, open files, the rate and the latency of a
  * redemption are noted every few seconds.
  *
- * Usage: node bench/soak.mjs [--engine sqlite|postgres|both] [--minutes 30] [--rate logins a second] [--out folder]
- * Without --rate, what the same client can get out of the server is measured first; with `both`, out of both at the
- * same time. Ends with status 1 when an answer was wrong, or when memory, open files or latency were not flat.
+ * `--help` says what can be asked for. Ends with status 1 when an answer was wrong, or when memory, open files or latency
+ * were not flat.
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { optionsOf } from "../scripts/options.mjs";
 import { rssOf } from "./cpu.mjs";
 import { closeBench, median, requestFor, startServer, tokenOf } from "./harness.mjs";
 import { plot } from "./plot.mjs";
@@ -17,15 +16,20 @@ import { openPool } from "./pool.mjs";
 import { ACCOUNT, AUDIENCE, preparePeople } from "./prepare.mjs";
 import { basic, post } from "./requests.mjs";
 
-const { values } = parseArgs({
-  options: {
-    engine: { type: "string", default: "sqlite" },
-    minutes: { type: "string", default: "30" },
-    rate: { type: "string" },
-    out: { type: "string" },
-  },
+const USAGE = `npm run bench:soak -- [options]
+
+  --engine name       sqlite, postgres or both; sqlite where nothing is said
+  --minutes n         30 where nothing is said
+  --rate n            logins a second; else half of what the same client gets out of the server,
+                      of both at the same time with \`both\`
+  --out folder        write the figures and their plot`;
+const values = optionsOf(USAGE, {
+  engine: ["sqlite", "postgres", "both"],
+  minutes: "number",
+  rate: "number",
+  out: "text",
 });
-const minutes = Number(values.minutes);
+const { engine: asked = "sqlite", minutes = 30 } = values;
 const PEOPLE = 2_000;
 const CONNECTIONS = 64;
 const EVERY = Math.min(10, minutes * 2) * 1_000;
@@ -34,11 +38,11 @@ const AT_ONCE = 32;
 /** Tokens last longer than this. */
 const RENEWAL = 30 * 60_000;
 
-const engines = values.engine === "both" ? ["sqlite", "postgres"] : [values.engine];
+const engines = asked === "both" ? ["sqlite", "postgres"] : [asked];
 const sides = [];
 try {
   for (const engine of engines) sides.push(await openSide(engine));
-  if (values.rate) for (const side of sides) side.rate = Number(values.rate);
+  if (values.rate) for (const side of sides) side.rate = values.rate;
   else await measureFull();
   const ends = sides.map(startLogins);
   await note();

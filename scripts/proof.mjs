@@ -2,26 +2,28 @@
  * The long forms of what tests and measurements show in short, one after the other: `npm run proof`. Each leaves its figures in
  * `docs/proof`, and `README.md` there is written out of them; what was not run this time keeps the figures of the last time.
  *
- * Usage: npm run proof -- [--only model,fuzz,faults,bench,soak] [--out docs/proof] [--short]
- * `--short` asks for little of everything, to see that it works. Ends with status 1 when a part failed; the others still run.
+ * `--help` says what can be asked for. Ends with status 1 when a part failed; the others still run.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { optionsOf } from "./options.mjs";
 import { proofPage, readJson } from "./proof-page.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    out: { type: "string", default: join(root, "docs", "proof") },
-    short: { type: "boolean", default: false },
-  },
-});
-const { short } = values;
-const folder = resolve(values.out);
+const PARTS = ["model", "fuzz", "faults", "bench", "soak"];
+const USAGE = `npm run proof -- [options]
+
+  --only parts        ${PARTS.join(",")}
+  --out folder        docs/proof where nothing is said
+  --short             ask for little of everything, to see that it works`;
+const {
+  only: chosen = PARTS,
+  out = join(root, "docs", "proof"),
+  short = false,
+} = optionsOf(USAGE, { only: { severalOf: PARTS }, out: "text", short: true });
+const folder = resolve(out);
 const at = (name) => join(folder, name);
 const vitest = (path) => [join(root, "node_modules", "vitest", "vitest.mjs"), "run", path];
 
@@ -46,8 +48,6 @@ const parts = {
   soak: { args: ["bench/soak.mjs", "--engine", "both", "--minutes", short ? "1" : "30", "--out", folder] },
 };
 
-const chosen = values.only?.split(",") ?? Object.keys(parts);
-for (const name of chosen) if (!(name in parts)) throw new Error(`there is no part ${name}`);
 mkdirSync(folder, { recursive: true });
 const runs = readJson(at("runs.json")) ?? {};
 for (const [index, name] of chosen.entries()) {

@@ -5,7 +5,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 
 const BENCH = fileURLToPath(new URL("../../bench/run.mjs", import.meta.url));
@@ -21,5 +21,21 @@ describeOnBothEngines("the measurements", (engine) => {
     expect(figures.filter(({ per_second }: { per_second: number }) => !(per_second > 0))).toEqual([]);
     expect(ratios).toMatchObject({ [`authorize_${engine}_to_ceiling`]: expect.any(Number) });
     expect(Object.values(ratios).filter((ratio) => !(Number(ratio) > 0))).toEqual([]);
+  });
+});
+
+describe("whoever measures", () => {
+  it.each([
+    [["--rounds", "none"], "--rounds is a number above 0"],
+    [
+      ["--suite", "authorize,logins"],
+      '--suite knows authorize, standard, passwordless, connections, workers, growth, timing, not "logins"',
+    ],
+    [["--engine", "mysql"], "--engine knows sqlite, postgres"],
+    [["--fast"], "--fast"],
+  ])("hears what is wrong with %j, and what can be asked for", async (args, reason) => {
+    const refused = promisify(execFile)(process.execPath, [BENCH, ...args]);
+    await expect(refused).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining(reason) });
+    await expect(refused).rejects.toMatchObject({ stderr: expect.stringMatching(/^ {2}--quick/m), stdout: "" });
   });
 });
