@@ -2,6 +2,7 @@ import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
+import { occasionOf } from "../../authentication/occasion.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
@@ -37,21 +38,18 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, bearer, body } = request;
-      const { account, facts, source, now } = await callerOf(directory, request, bearer);
-      const pending = await openLogin(directory, account_id, secret(body.mfa_token), now);
+      const caller = await callerOf(directory, request, bearer);
+      const pending = await openLogin(directory, account_id, secret(body.mfa_token), caller.now);
       const client = await findClient(directory, account_id, pending.client_id);
       checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
-      const about = {
-        account,
+      const oob_code = await challengeFactor(oauth, {
+        ...occasionOf(caller),
         pending,
-        sender: senderOf(account, client),
-        source: source(client),
+        channel: body.oob_channel,
+        sender: senderOf(caller.account, client),
+        source: caller.source(client),
         locale: requestedLanguage(request.headers["accept-language"]),
-        actor: bearer.subject,
-        facts,
-        now,
-      };
-      const oob_code = await challengeFactor(oauth, { ...about, channel: body.oob_channel });
+      });
       reply.headers(no_store);
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, oob_code: reveal(oob_code) };
     },
