@@ -23,8 +23,6 @@ export interface CustomerRequest {
   readonly type: "customer" | "company";
   readonly ident_type: "email" | "phone_number";
   readonly ident: string;
-  /** BCP 47; the language of messages that the request asks for. */
-  readonly locale: string | undefined;
 }
 
 /** The calling client, its grant, and whom it names. */

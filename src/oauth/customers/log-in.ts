@@ -51,10 +51,14 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
  */
 export async function recoverCustomer(oauth: Oauth, request: CustomerRequest): Promise<Recovery> {
   const { client, grant, person, named } = await nameCustomer(oauth, request);
-  const { caller, audience, locale } = request;
+  const { caller, audience } = request;
   const { account } = caller;
   const continuation = tokenContinuation({ audience, lasting: true });
   const login = { client, grant_id: grant.id, person, named, source: caller.source(client), continuation };
-  const message = { channel: account.settings.mfa_recovery_channel, locale, sender: senderOf(account, client) };
+  const message = {
+    channel: account.settings.mfa_recovery_channel,
+    locale: caller.locale(),
+    sender: senderOf(account, client),
+  };
   return recoverLogin(oauth, { ...occasionOf(caller), ...login, ...message });
 }

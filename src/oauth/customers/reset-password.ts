@@ -38,14 +38,14 @@ const forResets = (client: Client): Client => ({
  * @throws 429 too_many_requests.
  */
 export async function offerReset(oauth: Oauth, { client }: NamedCustomer, request: CustomerRequest): Promise<void> {
-  const { caller, ident: email, audience, locale } = request;
+  const { caller, ident: email, audience } = request;
   const { bearer } = caller;
   const source = caller.source(client);
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
   const about = { client: forResets(client), audience, purpose, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
-  await sendCode(oauth, { ...occasionOf(caller), ...about, own, locale });
+  await sendCode(oauth, { ...occasionOf(caller), ...about, own, locale: caller.locale() });
 }
 
 /**

@@ -20,15 +20,13 @@ export interface Forgotten {
   readonly username: string;
   readonly audience: string;
   readonly channel: OobChannel;
-  /** BCP 47; what the request asks for. */
-  readonly locale: string | undefined;
 }
 
 /** A login without the password, by the client that calls. @throws 403 unauthorized_client; 429 too_many_requests. */
 export async function recoverNamed(
   oauth: Oauth,
   caller: Caller,
-  { username, audience, channel, locale }: Forgotten,
+  { username, audience, channel }: Forgotten,
 ): Promise<Recovery> {
   const { directory } = oauth;
   const { account, bearer } = caller;
@@ -39,6 +37,6 @@ export async function recoverNamed(
   const continuation = tokenContinuation({ audience, lasting: true });
   const who = { person, named: namedBy(username), source: caller.source(client) };
   const login = { client, grant_id, ...who, continuation };
-  const message = { channel, locale, sender: senderOf(account, client) };
+  const message = { channel, locale: caller.locale(), sender: senderOf(account, client) };
   return recoverLogin(oauth, { ...occasionOf(caller), ...login, ...message });
 }
