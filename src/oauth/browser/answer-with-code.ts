@@ -127,7 +127,7 @@ async function contentFor(
     account,
     client,
     grant: { id: grant_id, scope: scope.filter((one) => !identity_scopes.includes(one)) },
-    audience: audience ?? userinfoAudience(issuerOf(directory.public_url, account.account_id)),
+    audience: audience ?? userinfoAudience(directory.public_url, account.account_id),
     subject: subjectOf(user, identity, session, sid),
   };
   const { issuing: _issuing, ...authorization } = await authorizePerson(directory, login);
