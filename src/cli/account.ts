@@ -4,7 +4,7 @@ import { changeSettings } from "../directory/accounts/change-settings.ts";
 import { checkAccountSettings } from "../directory/accounts/check-settings.ts";
 import { createAccount } from "../directory/accounts/create-account.ts";
 import { listAccounts } from "../directory/accounts/find-account.ts";
-import { AccountSettingsChange, NewAccount } from "../directory/accounts/settings.ts";
+import { AccountSettingsChange, NewAccountFields } from "../directory/accounts/settings.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAnAccountApi } from "../directory/grants/audience.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
@@ -55,7 +55,7 @@ function createCommand(): Command {
       const { signingAlg: signing_alg, country, locale, name = account_id } = options;
       const settings = { signing_alg, country, locale };
       const check = async () => {
-        await checkSchema(NewAccount, { account_id, name, settings });
+        await checkSchema(NewAccountFields, { account_id, name, settings });
         await checkAccountSettings(readAccountId(account_id), settings);
       };
       return withCore(

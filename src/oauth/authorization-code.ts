@@ -36,7 +36,7 @@ export interface AuthorizationCode {
 }
 
 /** Milliseconds. */
-export const LIFETIME = 60_000;
+export const CODE_LIFETIME = 60_000;
 
 const kindOf = (account_id: string, version: "v1" | "v2") =>
   ({ account_id, purpose: "authorization-code", kind: `authorization_code/${version}` }) as const;
@@ -88,7 +88,7 @@ function openPacked(keys: MasterKeys, account_id: string, code: Secret): Authori
 
 /** `now` in milliseconds. */
 export const mintAuthorizationCode = (keys: MasterKeys, account_id: string, content: Content, now: number): Secret =>
-  sealAuthorizationCode(keys, account_id, newAuthorizationCode(content, now, LIFETIME));
+  sealAuthorizationCode(keys, account_id, newAuthorizationCode(content, now, CODE_LIFETIME));
 
 /** @throws 400 invalid_grant when it is not one of this account's; says nothing about whether it was redeemed. */
 export function readAuthorizationCode(keys: MasterKeys, account_id: string, code: Secret): AuthorizationCode {

@@ -43,7 +43,7 @@ export async function authorizePerson(
   const own = at_account_api && client.settings.user_type === "account_user";
   const { scope, holds } = own ? await findHoldings(directory, account.account_id, user_id) : NOTHING;
   const issuing = issuingOf(directory, account);
-  const by_setting = grant.id === "" && audience !== userinfoAudience(issuing.issuer);
+  const by_setting = grant.id === "" && audience !== userinfoAudience(directory.public_url, account.account_id);
   return {
     issuing,
     sid: authorization_id,

@@ -33,11 +33,8 @@ export function readContinuation({ continuation }: PendingLogin): TokenContinuat
   throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
 }
 
-/** Who finishes a login. */
-type Finishing = Pick<Caller, "account" | "bearer" | "now">;
-
 /** A first factor was right: the second one, where it is asked for, else tokens. @throws 403 mfa_required, access_denied. */
-export async function finishFirstFactor(oauth: Oauth, caller: Finishing, proof: FirstProof): Promise<PersonTokens> {
+export async function finishFirstFactor(oauth: Oauth, caller: Caller, proof: FirstProof): Promise<PersonTokens> {
   await askSecondFactor(oauth.directory, caller, proof, () => tokenContinuation(proof));
   return finishLogin(oauth, caller, proof);
 }
@@ -50,7 +47,7 @@ export async function finishFirstFactor(oauth: Oauth, caller: Finishing, proof: 
  */
 export async function askSecondFactor(
   directory: Directory,
-  { account, bearer, now }: Finishing,
+  { account, bearer, now }: Caller,
   { client, grant, subject }: Pick<FirstProof, "client" | "grant" | "subject">,
   continuation: () => object,
 ): Promise<void> {
@@ -61,7 +58,7 @@ export async function askSecondFactor(
 /** Tokens of a login that has shown all that is asked of it. @throws 400 invalid_grant where it was ended meanwhile. */
 export async function finishLogin(
   oauth: Oauth,
-  { account, bearer, now }: Finishing,
+  { account, bearer, now }: Caller,
   { lasting, ...login }: FirstProof,
 ): Promise<PersonTokens> {
   const holder_id = lasting ? await holderFor(oauth.directory, bearer) : undefined;

@@ -7,7 +7,7 @@ import type { Authentication } from "../authentication/authentication.ts";
 import type { Documents } from "../egress/documents.ts";
 import type { Tokens } from "../tokens/tokens.ts";
 
-/** What the endpoints need; `server.ts` opens it. */
+/** What the endpoints need; `start-server.ts` opens it. */
 export interface Oauth extends Authentication {
   readonly tokens: Tokens;
   /** What other servers publish: providers, and clients. */

@@ -1,4 +1,4 @@
-import { type Account, issuerOf } from "../directory/accounts/account.ts";
+import type { Account } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import type { Directory } from "../directory/directory.ts";
 import { listHeld } from "../directory/grants/find-grant.ts";
@@ -24,7 +24,7 @@ async function providerStands(
   { provider, audience }: Vouched,
 ): Promise<boolean> {
   if (typeof provider !== "string") return true;
-  const asked = audience === userinfoAudience(issuerOf(directory.public_url, account.account_id)) ? null : audience;
+  const asked = audience === userinfoAudience(directory.public_url, account.account_id) ? null : audience;
   return namesProvider(providedFor(directory, account, await listHeld(directory, client), asked), provider);
 }
 

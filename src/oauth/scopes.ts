@@ -1,3 +1,4 @@
+import { issuerOf } from "../directory/accounts/account.ts";
 import { coverageOf, isPersonal } from "../directory/scopes.ts";
 import { isHoldingOfUser } from "../directory/users/account-user.ts";
 import { refuse } from "../errors.ts";
@@ -12,8 +13,12 @@ export const REFRESH_SCOPE = "create:accounts:auth:refresh_token";
 /** Scopes about the person, at userinfo (OpenID Connect Core §5.4, §11). */
 export const identity_scopes = ["openid", "profile", "email", "phone", "address", "offline_access"];
 
+/** Where userinfo is, below the issuer. */
+export const USERINFO = "/oauth/userinfo";
+
 /** Audience of tokens that are for userinfo alone. */
-export const userinfoAudience = (issuer: string) => `${issuer}/oauth/userinfo`;
+export const userinfoAudience = (public_url: string, account_id: string) =>
+  `${issuerOf(public_url, account_id)}${USERINFO}`;
 
 /**
  * The scopes that a request gets out of a grant: all of them when it names none, else exactly those it names. `openid` asks

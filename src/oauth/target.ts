@@ -1,4 +1,4 @@
-import { type Account, issuerOf } from "../directory/accounts/account.ts";
+import type { Account } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import type { Directory } from "../directory/directory.ts";
@@ -62,7 +62,7 @@ export async function targetOf(
   const others = [...new Set(asked)].filter((scope) => !identity_scopes.includes(scope));
   if (others.length > MOST_SCOPES) throw refuse("invalid_scope", { message: "No grant gives so many scopes." });
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
-  if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
+  if (wanted === undefined || wanted === userinfoAudience(directory.public_url, account.account_id)) {
     if (others.length > 0 && (!asked.includes("openid") || (await areOfAnApi(directory, account, client, others))))
       throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
     return { audience: null, grant_id: "", scope: about };

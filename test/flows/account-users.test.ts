@@ -15,7 +15,6 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   receiveCode,
   startLatchkey,
   type Tenant,
@@ -30,10 +29,9 @@ import {
   setPassword,
   token,
 } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("an account user", (engine) => {
   let latchkey: Latchkey;

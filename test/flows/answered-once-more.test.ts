@@ -10,15 +10,14 @@ import {
   createTenant,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { standardClient } from "../support/standard-client.ts";
 
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
 const refused = [400, "invalid_grant"];
 
 describeOnBothEngines("an answer to a refresh that was lost", (engine) => {

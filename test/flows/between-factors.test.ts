@@ -5,6 +5,7 @@ import { sealLogin } from "../../src/authentication/mfa/require-factor.ts";
 import { hashPassword, storePassword } from "../../src/authentication/passwords/password.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { openTicket } from "../../src/secrets/ticket.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -16,16 +17,13 @@ import {
   inbox,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addAccountUser, addPerson, logInByMail, PASSWORD, setFactors, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("a login between its factors", (engine) => {
   let latchkey: Latchkey;
@@ -58,11 +56,11 @@ describeOnBothEngines("a login between its factors", (engine) => {
     const { client_id, bearer } = await addShop("write:accounts:/auth/users/no-mfa");
     const reply = await token(tenant, about(user.email), bearer);
     expect(reply.status, reply.text).toBe(200);
-    expect(claims(reply.body.access_token).amr).toEqual(["pwd"]);
+    expect(claimsOf(reply.body.access_token).amr).toEqual(["pwd"]);
     const customer = { audience: tenant.audience, type: "customer", email: user.email, password: PASSWORD };
     const there = await send("POST", "/customers/login", customer, tenant, bearer);
     expect(there.status, there.text).toBe(200);
-    expect(claims(there.body.access_token).amr).toEqual(["pwd"]);
+    expect(claimsOf(there.body.access_token).amr).toEqual(["pwd"]);
     const { storage } = latchkey.server.core;
     const pin = { kind: "pin", hash: await hashPassword(tenant.account_id, secret("295837")) } as const;
     await storage.write((tx) => storePassword(tx, tenant.account_id, user.id, pin, storage.now()));
@@ -79,7 +77,7 @@ describeOnBothEngines("a login between its factors", (engine) => {
     const sent = await authorized(bearer);
     expect(sent.status, sent.text).toBe(302);
     const id_token = new URL(sent.headers.get("location") ?? "").searchParams.get("id_token") ?? "";
-    expect(claims(id_token)).toMatchObject({ sub: user.id, amr: ["otp"], acr: "urn:latchkey:acr:1fa" });
+    expect(claimsOf(id_token)).toMatchObject({ sub: user.id, amr: ["otp"], acr: "urn:latchkey:acr:1fa" });
     expect(code(await authorized(tenant.token)), "by whom it is not skipped").toEqual([403, "mfa_required"]);
   });
 
@@ -169,8 +167,8 @@ describeOnBothEngines("a login between its factors", (engine) => {
       const { oob_code } = (await send("POST", "/auth/mfa/challenge", { challenge_type: "oob", mfa_token }, own)).body;
       const done = await finish(mfa_token, oob_code, other);
       expect(done.status, done.text).toBe(200);
-      expect(claims(done.body.access_token)).toMatchObject({ sub: user.id, acr: "urn:latchkey:acr:2fa" });
-      expect(claims(done.body.access_token).amr.toSorted()).toEqual(["mfa", "otp", "sms"]);
+      expect(claimsOf(done.body.access_token)).toMatchObject({ sub: user.id, acr: "urn:latchkey:acr:2fa" });
+      expect(claimsOf(done.body.access_token).amr.toSorted()).toEqual(["mfa", "otp", "sms"]);
       expect(done.body.refresh_token).toBeTruthy();
     },
   );
@@ -282,7 +280,7 @@ describeOnBothEngines("a login between its factors", (engine) => {
     const done = await (await finishBySms(own, half.body, guarded.phone_number))();
     for (const reply of [plain, done]) {
       expect(reply.status, reply.text).toBe(200);
-      expect(claims(reply.body.access_token)).toMatchObject({ aud: audience, scope: "b:read" });
+      expect(claimsOf(reply.body.access_token)).toMatchObject({ aud: audience, scope: "b:read" });
     }
   });
 

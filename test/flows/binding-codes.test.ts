@@ -1,13 +1,12 @@
 /** Binding codes: whoever holds one of a person's two factors has so many sent, and keeps nobody else from theirs. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, inbox, type Reply, type Tenant } from "../support/latchkey.ts";
+import { call, createTenant, inbox, type Tenant } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, QUICK_HASH, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
 import { countSubjects } from "../support/used-up.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("binding codes", (engine) => {
   let scene: Scene;

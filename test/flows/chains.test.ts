@@ -1,6 +1,7 @@
 /** Two features, each of them right, that together would lead somewhere: nowhere. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
@@ -24,7 +25,6 @@ import { openUpstream, type Upstream } from "../support/upstream.ts";
 
 const ROUNDS = 10;
 const LOGIN = 'name="action" value="identify"';
-const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
 
 describeOnBothEngines("chains", (engine) => {
   let latchkey: Latchkey;

@@ -13,17 +13,15 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, personToken, QUICK_HASH, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { openUpstream } from "../support/upstream.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("an address or number that changes", (engine) => {
   let latchkey: Latchkey;

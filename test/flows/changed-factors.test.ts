@@ -9,16 +9,14 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addAccountUser, logInAccountUser, logInByMail, oneTimePassword, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("a factor of an account user", (engine) => {
   let latchkey: Latchkey;

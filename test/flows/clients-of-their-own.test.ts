@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addUser,
@@ -362,7 +363,7 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect(asked.html).toContain(new URL(client_id).host);
     const answered = new URL((await surfer.act(asked, "allow")).url).searchParams;
     const tokens = await redeem(closed, client_id, answered.get("code") ?? "");
-    const claims = JSON.parse(Buffer.from(tokens.body.id_token.split(".")[1], "base64url").toString());
+    const claims = claimsOf(tokens.body.id_token);
     expect(claims).toMatchObject({ aud: client_id, sub: user.id });
     const count = () => web.all.filter(({ path }) => path === "/client.json").length;
     const before = count();

@@ -10,16 +10,14 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   receiveCode,
   startLatchkey,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, personToken, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { letPass } from "../support/time.ts";
 import { wrongGuesses } from "../support/verification.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("a code that confirms an address or number", (engine) => {
   let latchkey: Latchkey;

@@ -10,14 +10,13 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, logInAccountUser, logInByMail, PASSWORD, personToken, setFactors } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 const refused = [403, "insufficient_scope"];
 const PERSONAL = ["admin:accounts", "admin:customers", "user:customers"];
 

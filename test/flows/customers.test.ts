@@ -10,16 +10,14 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, personToken, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { until } from "../support/smtp.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("a customer", (engine) => {
   let latchkey: Latchkey;

@@ -4,6 +4,7 @@ import { signUpUser } from "../../src/directory/users/sign-up.ts";
 import { insertUser } from "../../src/directory/users/store.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
 import { instant, type Transaction } from "../../src/storage/storage.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -21,9 +22,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { overlap } from "../support/overlap.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+import { code } from "../support/replies.ts";
 
 describeOnBothEngines("an address that somebody merely entered", (engine) => {
   let latchkey: Latchkey;
@@ -48,7 +47,7 @@ describeOnBothEngines("an address that somebody merely entered", (engine) => {
   };
   const shownOf = async (id: string) => (await send("GET", `/customers/users/${id}`)).body;
   const subject = (reply: Reply) =>
-    claims(new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "").sub;
+    claimsOf(new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "").sub;
   const logIn = async (email: string) =>
     subject(await authorize(tenant, { verification_code: await receiveCode(tenant, { email }) }));
 

@@ -26,8 +26,8 @@ import {
 } from "../support/latchkey.ts";
 import { consent, logInAccountUser, personToken } from "../support/people.ts";
 import { openReceiver } from "../support/receiver.ts";
+import { code } from "../support/replies.ts";
 
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 const scopesOf = (jwt: string): string[] => claimsOf(jwt).scope.split(" ");
 
 describeOnBothEngines("a bearer that holds less than all", (engine) => {

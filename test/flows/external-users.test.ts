@@ -10,15 +10,13 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   receiveCode,
   startLatchkey,
   tokenOf,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
 import { openReceiver } from "../support/receiver.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
+import { code } from "../support/replies.ts";
 
 describeOnBothEngines("external account users", (engine) => {
   let latchkey: Latchkey;

@@ -8,15 +8,14 @@ import {
   call,
   createTenant,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
 import { logInAccountUser, logInByMail } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 const refused = [403, "insufficient_scope"];
 
 describeOnBothEngines("a former name of a scope", (engine) => {

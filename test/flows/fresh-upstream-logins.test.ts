@@ -2,9 +2,6 @@
  * A fresh login, asked for where people log in at somebody else's provider: what it says about when they did so is held
  * against what the client asked for (OpenID Connect Core §3.1.2.1, §3.1.3.7 step 13).
  */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -18,6 +15,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { type MadeUpProvider, openMadeUpProvider } from "../support/made-up-provider.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { letLoginsRest } from "../support/time.ts";
@@ -28,33 +26,18 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
   let client: TestClient;
-  let server: Server;
-  let issuer: string;
+  let provider: MadeUpProvider;
   /** What the provider's next ID token says. */
   let said: Readonly<Record<string, unknown>> = {};
   beforeAll(async () => {
-    const { publicKey, privateKey } = await generateKeyPair("ES256");
-    const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
-    server = createServer(async (request, response) => {
-      const answer = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
-      if (request.url?.endsWith("/openid-configuration")) {
-        const named = { token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
-        return void answer({ issuer, authorization_endpoint: `${issuer}/authorize`, ...named });
-      }
-      if (request.url?.endsWith("/jwks")) return void answer({ keys: [jwk] });
-      const jwt = new SignJWT({ email: "x", ...said }).setProtectedHeader({ alg: "ES256", kid: "1" });
-      jwt.setIssuer(issuer).setAudience("latchkey").setIssuedAt().setExpirationTime("1m");
-      answer({ id_token: await jwt.sign(privateKey), access_token: "x", token_type: "Bearer" });
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    provider = await openMadeUpProvider(() => ({ email: "x", ...said }));
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
     client = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
     await addProvider(client);
   });
   const addProvider = async (client: TestClient) => {
-    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer };
+    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: provider.issuer };
     const grant = { client_id: client.id, audience: "https://orders.example", scope: [], type: "authorization_code" };
     const json = { ...grant, oidc };
     const reply = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
@@ -62,10 +45,7 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
   };
   afterAll(async () => {
     await latchkey.close();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+    await provider.close();
   });
 
   /** Somebody new logs in there. `ago`: seconds since they did so, as the provider says it. */

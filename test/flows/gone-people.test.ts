@@ -7,13 +7,11 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+import { code } from "../support/replies.ts";
 
 describeOnBothEngines("a person who was deleted", (engine) => {
   let latchkey: Latchkey;

@@ -11,15 +11,13 @@ import {
   inbox,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, token } from "../support/people.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
+import { code } from "../support/replies.ts";
 
 const BACKEND = ["write:accounts:/auth/users", "write:accounts:/auth/mfa", "create:accounts:auth:refresh_token"];
 

@@ -1,5 +1,6 @@
 /** What was taken away on one process gives nothing new on another, though that one still remembers it. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import {
   addClient,
   addGrant,
@@ -44,7 +45,6 @@ describe("another process on the same PostgreSQL", () => {
     call(`${tenant.base}/auth/clients/${client.id}/rotate-secret`, { method: "POST", token: tenant.token });
   const removeOf = (own: Tenant, path: string) => call(`${own.base}${path}`, { method: "DELETE", token: own.token });
   const remove = (path: string) => removeOf(tenant, path);
-  const claimsOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 
   it.each([
     ["secret", (client: TestClient) => rotateSecret(client)],

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { carryOut } from "../../src/cli/import/carry-out.ts";
 import { readPlan } from "../../src/cli/import/read-plan.ts";
 import { type HotStatement, instant } from "../../src/storage/storage.ts";
+import { claimsOf } from "../support/claims.ts";
 import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -16,17 +17,15 @@ import {
   type Latchkey,
   mintCode,
   newAccountId,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { letPass } from "../support/time.ts";
 
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body.error?.code ?? reply.body.error];
 const HOURS = 3_600;
 
 describeOnBothEngines("a refresh token that its client keeps", (engine) => {
@@ -57,7 +56,7 @@ describeOnBothEngines("a refresh token that its client keeps", (engine) => {
     latchkey.server.core.storage.read
       .selectFrom("refresh_families")
       .selectAll()
-      .where("id", "=", claims(access_token).sid)
+      .where("id", "=", claimsOf(access_token).sid)
       .executeTakeFirstOrThrow();
   const wait = (own: Tenant, seconds: number) => letPass(latchkey, "refresh_families", own.account_id, seconds);
   const change = (id: string, values: object) =>
@@ -104,7 +103,7 @@ describeOnBothEngines("a refresh token that its client keeps", (engine) => {
     const together = await Promise.all(Array.from({ length: 8 }, renew));
     expect(together.map(({ status }) => status)).toEqual(together.map(() => 200));
     expect(new Set(together.map(({ body }) => body.refresh_token))).toEqual(new Set([refresh_token]));
-    expect(new Set(together.map(({ body }) => claims(body.access_token).jti)).size).toBe(8);
+    expect(new Set(together.map(({ body }) => claimsOf(body.access_token).jti)).size).toBe(8);
     for (const one of [access_token, ...together.map(({ body }) => body.access_token)])
       expect(await isGood({ base } as Tenant, one)).toBe(true);
     const after = await familyOf(access_token);
@@ -130,7 +129,7 @@ describeOnBothEngines("a refresh token that its client keeps", (engine) => {
       await wait(tenant, HOURS);
     }
     const key = await openKey(tenant.issuer);
-    await change(claims(login.access_token).sid, { dpop_jkt: "another" });
+    await change(claimsOf(login.access_token).sid, { dpop_jkt: "another" });
     expect((await renew()).body.error, "without its key").toBe("invalid_grant");
     const prove = async (nonce?: string) =>
       call(`${tenant.base}/oauth/token`, {
@@ -147,7 +146,7 @@ describeOnBothEngines("a refresh token that its client keeps", (engine) => {
       const own = await keeping();
       const { access_token, refresh_token } = await logIn(own);
       expect((await refresh(own, refresh_token)).status).toBe(200);
-      await change(claims(access_token).sid, { [column]: instant(Date.now() - 1_000) });
+      await change(claimsOf(access_token).sid, { [column]: instant(Date.now() - 1_000) });
       expect(code(await refresh(own, refresh_token)), column).toEqual([400, "invalid_grant"]);
     }
     const own = await keeping();
@@ -185,11 +184,11 @@ describeOnBothEngines("a refresh token that its client keeps", (engine) => {
     const { refresh_token: first } = await logIn(own);
     const { refresh_token: second, access_token } = (await refresh(own, first)).body;
     // However slow this is, its answer may have been lost a moment ago.
-    await change(claims(access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
+    await change(claimsOf(access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
     await set(own, { rotate_refresh_tokens: false });
     const renewed = await refresh(own, second);
     expect([renewed.status, renewed.body.refresh_token], renewed.text).toEqual([200, second]);
-    await change(claims(access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
+    await change(claimsOf(access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
     expect(code(await refresh(own, first))).toEqual([400, "invalid_grant"]);
     expect(code(await refresh(own, second))).toEqual([400, "invalid_grant"]);
     expect(await isGood(own, renewed.body.access_token)).toBe(false);

@@ -14,10 +14,9 @@ import {
   type Tenant,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { until } from "../support/smtp.ts";
 import { wrongGuesses } from "../support/verification.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("whoever only knows an address", (engine) => {
   let latchkey: Latchkey;

@@ -21,17 +21,15 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   receiveCode,
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
 import { overlap } from "../support/overlap.ts";
 import { token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
 
 describeOnBothEngines("a login under way while the person's logins end", (engine) => {
   let latchkey: Latchkey;

@@ -1,12 +1,10 @@
 /** Answers of another provider that somebody made up: few of them reach that provider, or the audit trail. */
 import { randomBytes } from "node:crypto";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { attempt } from "../../src/authentication/federation/attempts.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { type MadeUpProvider, openMadeUpProvider } from "../support/made-up-provider.ts";
 import { setFactors } from "../support/people.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
@@ -17,54 +15,32 @@ const TOO_MANY = "Too many requests. Try again in";
 
 describeOnBothEngines("answers that somebody makes up", (engine) => {
   let latchkey: Latchkey;
-  let server: Server;
-  let issuer: string;
+  let provider: MadeUpProvider;
   /** How often the provider was asked for tokens, and what its next ID token says where the code, `right:…`, does not. */
   let asked = 0;
   let nonce: string | null = null;
   /** For which it waits before it answers the code `held`. */
   let released: Promise<void> = Promise.resolve();
   beforeAll(async () => {
-    const { publicKey, privateKey } = await generateKeyPair("ES256");
-    const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
-    server = createServer(async (request, response) => {
-      const answer = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
-      if (request.url?.endsWith("/openid-configuration")) {
-        const named = { token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
-        return void answer({ issuer, authorization_endpoint: `${issuer}/authorize`, ...named });
-      }
-      if (request.url?.endsWith("/jwks")) return void answer({ keys: [jwk] });
+    provider = await openMadeUpProvider(async (form) => {
       asked += 1;
-      let sent = "";
-      for await (const chunk of request) sent += chunk;
-      const code = new URLSearchParams(sent).get("code") ?? "";
+      const code = form.get("code") ?? "";
       if (code === "held") await released;
       const own = /^right:(.*)/.exec(code)?.[1];
-      if (own === undefined && nonce === null) return void response.writeHead(400).end("{}");
-      const jwt = new SignJWT({
-        sub: "ada",
-        nonce: own ?? nonce,
-        auth_time: Math.floor(Date.now() / 1000),
-      }).setProtectedHeader({ alg: "ES256", kid: "1" });
-      jwt.setIssuer(issuer).setAudience("latchkey").setIssuedAt().setExpirationTime("5m");
-      answer({ id_token: await jwt.sign(privateKey), access_token: "x", token_type: "Bearer" });
+      if (own === undefined && nonce === null) return undefined;
+      return { sub: "ada", nonce: own ?? nonce, auth_time: Math.floor(Date.now() / 1000) };
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
   });
   afterAll(async () => {
     await latchkey.close();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+    await provider.close();
   });
 
   const open = async () => {
     const tenant = await createTenant(latchkey);
     const client = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
-    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer };
+    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: provider.issuer };
     const grant = { client_id: client.id, audience: "https://orders.example", scope: [], type: "authorization_code" };
     const json = { ...grant, oidc };
     const made = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });

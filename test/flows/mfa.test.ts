@@ -5,6 +5,7 @@ import { openLogin } from "../../src/authentication/mfa/open-login.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { sourceSubject } from "../../src/limits/source.ts";
 import { secret } from "../../src/secrets/secret.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -16,7 +17,6 @@ import {
   inbox,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
@@ -30,10 +30,8 @@ import {
   setFactors,
   token,
 } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { wrongGuesses } from "../support/verification.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 
 describeOnBothEngines("a second factor", (engine) => {
   let latchkey: Latchkey;
@@ -68,7 +66,7 @@ describeOnBothEngines("a second factor", (engine) => {
     expect(binding_code).toMatch(/^\d{6}$/);
     const done = await finish({ mfa_token, oob_code: asked.body.oob_code, binding_code });
     expect(done.status, done.text).toBe(200);
-    expect(claims(done.body.access_token)).toMatchObject({
+    expect(claimsOf(done.body.access_token)).toMatchObject({
       sub: user.id,
       amr: ["pwd", "otp", "sms", "mfa"],
       acr: "urn:latchkey:acr:2fa",
@@ -221,7 +219,7 @@ describeOnBothEngines("a second factor", (engine) => {
     const location = new URL(done.headers.get("location") ?? "");
     expect(location.href.startsWith(`${CALLBACK}?id_token=`)).toBe(true);
     expect(location.searchParams.get("state")).toBe("s 1");
-    const id_token = claims(location.searchParams.get("id_token") ?? "");
+    const id_token = claimsOf(location.searchParams.get("id_token") ?? "");
     expect(id_token).toMatchObject({ sub: user.id, nonce: "n", amr: ["otp", "sms", "mfa"] });
     expect(code(await authorize(tenant, { ...presented, client_id: client.id, state: undefined }))).toEqual([
       400,
@@ -270,7 +268,7 @@ describeOnBothEngines("a second factor", (engine) => {
     const { oob_code } = (await challenge(mfa_token)).body;
     const done = await finish({ mfa_token, oob_code, binding_code: await received(user.email) });
     expect(done.status, done.text).toBe(200);
-    expect(claims(done.body.access_token).amr).toEqual(["otp", "sms", "mfa"]);
+    expect(claimsOf(done.body.access_token).amr).toEqual(["otp", "sms", "mfa"]);
     const nobody = await recover("nobody@example.com");
     expect([nobody.status, Object.keys(nobody.body)]).toEqual([200, Object.keys(begun.body)]);
     expect(await inbox(tenant, "nobody@example.com")).toEqual([]);
@@ -319,7 +317,7 @@ describeOnBothEngines("a second factor", (engine) => {
     const replies = await Promise.all([send(otp), send(otp), send(otp)]);
     expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 400, 400]);
     const fresh = replies.find(({ status }) => status === 200)?.body.access_token;
-    expect(claims(fresh).amr).toEqual(["otp", "mfa"]);
+    expect(claimsOf(fresh).amr).toEqual(["otp", "mfa"]);
     const again = (await logInByMail(own, me.client, me.email)).body.mfa_token;
     expect(code(await token(own, { grant_type: "mfa_oob", mfa_token: again, otp }))).toEqual([400, "invalid_grant"]);
     expect((await user("PUT", "/mfa/totp", me.token, { enabled: false })).status).toBe(403);

@@ -3,9 +3,6 @@
  * its own as the honest one's. Neither provider names itself in its answers.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -17,52 +14,34 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { type MadeUpProvider, openMadeUpProvider } from "../support/made-up-provider.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
-interface Provider {
-  readonly issuer: string;
+interface Provider extends MadeUpProvider {
   /** Every code that somebody wanted to redeem there. */
   readonly brought: string[];
   /** The one address that browsers are sent back to. */
   registered: string;
   /** Logs somebody in. @returns where the browser is sent then; undefined where that is not the registered address. */
   logIn(asked: URLSearchParams): string | undefined;
-  close(): Promise<void>;
 }
 
 async function openProvider(): Promise<Provider> {
-  const { publicKey, privateKey } = await generateKeyPair("ES256");
-  const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
   const codes = new Map<string, URLSearchParams>();
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    const say = (answer: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(answer));
-    const { issuer } = provider;
-    if (request.url?.endsWith("/openid-configuration")) {
-      const named = { token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
-      return void say({ issuer, authorization_endpoint: `${issuer}/authorize`, ...named });
-    }
-    if (request.url?.endsWith("/jwks")) return void say({ keys: [jwk] });
-    const form = new URLSearchParams(body);
+  const brought: string[] = [];
+  const made_up = await openMadeUpProvider((form) => {
     const code = form.get("code") ?? "";
-    provider.brought.push(code);
+    brought.push(code);
     const asked = codes.get(code);
     const challenge = createHash("sha256").update(form.get("code_verifier") ?? "");
     const asker = challenge.digest("base64url") === asked?.get("code_challenge");
-    if (!asker || form.get("redirect_uri") !== asked?.get("redirect_uri")) {
-      response.statusCode = 400;
-      return void say({ error: "invalid_grant" });
-    }
-    const jwt = new SignJWT({ sub: randomUUID(), nonce: asked?.get("nonce"), email: "x" });
-    jwt.setProtectedHeader({ alg: "ES256", kid: "1" }).setIssuedAt().setExpirationTime("1m");
-    say({ id_token: await jwt.setIssuer(issuer).setAudience("latchkey").sign(privateKey), token_type: "Bearer" });
+    if (!asker || form.get("redirect_uri") !== asked?.get("redirect_uri")) return undefined;
+    return { sub: randomUUID(), nonce: asked?.get("nonce"), email: "x" };
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const provider: Provider = {
-    issuer: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    brought: [],
+    ...made_up,
+    brought,
     registered: "",
     logIn(asked) {
       if (asked.get("redirect_uri") !== provider.registered) return undefined;
@@ -70,11 +49,6 @@ async function openProvider(): Promise<Provider> {
       codes.set(code, asked);
       return `${provider.registered}?${new URLSearchParams({ code, state: asked.get("state") ?? "" })}`;
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
   };
   return provider;
 }

@@ -4,6 +4,7 @@ import { issuerOf } from "../../src/directory/accounts/account.ts";
 import { reveal } from "../../src/secrets/secret.ts";
 import { signJws } from "../../src/tokens/jws.ts";
 import { signingKey } from "../../src/tokens/keys/find-key.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -20,10 +21,7 @@ import { addAccountUser, logInByMail, token } from "../support/people.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
-const scopesOf = (jwt: string): string[] =>
-  JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString())
-    .scope.split(" ")
-    .toSorted();
+const scopesOf = (jwt: string): string[] => claimsOf(jwt).scope.split(" ").toSorted();
 
 describeOnBothEngines("a narrowed token", (engine) => {
   let latchkey: Latchkey;

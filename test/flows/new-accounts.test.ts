@@ -15,11 +15,11 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { code } from "../support/replies.ts";
 import { answered, pkce } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 
-const code = ({ status, body }: Reply) => [status, body.error?.code];
 const authorize = "Bearer";
 
 describeOnBothEngines("a new account", (engine) => {

@@ -1,6 +1,7 @@
 /** Codes that went to an address or number nobody was known by, and come back when somebody is. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
+import { claimsOf } from "../support/claims.ts";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import {
   addClient,
@@ -19,13 +20,12 @@ import {
   type TestClient,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { letPass } from "../support/time.ts";
 import { wrongGuesses } from "../support/verification.ts";
 
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const answered = (reply: Reply) => new URL(reply.headers.get("location") ?? "https://nowhere.example");
-const subject = (reply: Reply) => claims(answered(reply).searchParams.get("id_token") ?? "").sub;
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+const subject = (reply: Reply) => claimsOf(answered(reply).searchParams.get("id_token") ?? "").sub;
 
 describeOnBothEngines("a code for who was not known when it was sent", (engine) => {
   let latchkey: Latchkey;
@@ -93,7 +93,7 @@ describeOnBothEngines("a code for who was not known when it was sent", (engine) 
       for (const verification_code of codes) {
         const reply = await token(tenant, { ...about, verification_code });
         expect(code(reply)).toEqual([200, undefined]);
-        expect(claims(reply.body.access_token).sub).toBe(made.body.id);
+        expect(claimsOf(reply.body.access_token).sub).toBe(made.body.id);
       }
       const login_session_id = asked.headers.get("login-session-id") ?? "";
       const again = { ...about, verification_code: codes[1], login_session_id };
@@ -134,7 +134,7 @@ describeOnBothEngines("a code for who was not known when it was sent", (engine) 
     // A live person's token is refused with 403 at a client's route, a revoked one with 401.
     const alive = async () => (await call(`${tenant.base}/auth/clients`, { token: bearer })).status;
     expect(code(await redeem())).toEqual([400, "verification_code_used"]);
-    expect([await alive(), await guessesOf(tenant, claims(bearer).sub)]).toEqual([403, 0]);
+    expect([await alive(), await guessesOf(tenant, claimsOf(bearer).sub)]).toEqual([403, 0]);
     await letPass(latchkey, "verification_codes", tenant.account_id, 11, ["spent_at"]);
     expect(code(await redeem())).toEqual([400, "verification_code_used"]);
     expect(await alive()).toBe(401);

@@ -11,12 +11,12 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
 import { addPerson, oneTimePassword, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 type Channel = "sms" | "email";
@@ -26,7 +26,6 @@ const both_ways = [
 ] as const;
 const SEED = Buffer.alloc(20);
 const SEED_AS_SHOWN = "A".repeat(32);
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("one channel", (engine) => {
   let latchkey: Latchkey;

@@ -11,14 +11,13 @@ import {
   call,
   createTenant,
   type Latchkey,
-  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
+import { code } from "../support/replies.ts";
 
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 const refused = [403, "insufficient_scope"];
 
 describeOnBothEngines("an owner's client that administers the owner's account alone", (engine) => {

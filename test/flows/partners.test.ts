@@ -15,18 +15,17 @@ import {
   type Latchkey,
   mintCode,
   newAccountId,
-  type Reply,
   receiveCode,
   startLatchkey,
   type Tenant,
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
+import { code } from "../support/replies.ts";
 import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
 import { letPass } from "../support/time.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 
 describeOnBothEngines("a partner", (engine) => {
   let latchkey: Latchkey;

@@ -1,5 +1,6 @@
 /** Asking for codes: what anybody may learn by it (nothing), how often, and where a code may go. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -278,7 +279,7 @@ describeOnBothEngines("auth/passwordless", (engine) => {
     const reply = await authorize(tenant, { verification_code: code });
     expect(reply.status).toBe(302);
     const id_token = new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "";
-    const { sub, email } = JSON.parse(Buffer.from(id_token.split(".")[1] ?? "", "base64url").toString());
+    const { sub, email } = claimsOf(id_token);
     expect(email).toBe("new.person@example.com");
     const user = await call(`${tenant.base}/customers/users/${sub}`, { token: tenant.token });
     expect(user.body).toMatchObject({ id: sub, email: "new.person@example.com", type: "customer" });

@@ -1,6 +1,7 @@
 /** A password that was set by mail: whoever reads that mail has it, so a code by mail beside it proves nothing more. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   authorize,
@@ -10,15 +11,13 @@ import {
   inbox,
   type Latchkey,
   mintCode,
-  type Reply,
   receiveCode,
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, setFactors, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 const CHOSEN = "a new battery";
 
 describeOnBothEngines("a password set by mail", (engine) => {
@@ -117,7 +116,7 @@ describeOnBothEngines("a password set by mail", (engine) => {
       const { oob_code } = (await challenge(own, mfa_token)).body;
       const done = await finish(own, mfa_token, oob_code, person.phone_number);
       expect(done.status, done.text).toBe(200);
-      expect(claims(done.body.access_token).amr).toEqual(["pwd", "otp", "sms", "mfa"]);
+      expect(claimsOf(done.body.access_token).amr).toEqual(["pwd", "otp", "sms", "mfa"]);
     }
     const about = { audience: strict.audience, type: "customer", ident_type: "email", ident: asked.email };
     const told = await send(strict, "/customers/mfa_login", { ...about, secret: CHOSEN });
@@ -132,7 +131,7 @@ describeOnBothEngines("a password set by mail", (engine) => {
       const { oob_code } = (await challenge(strict, mfa_token)).body;
       const done = await finish(strict, mfa_token, oob_code, email);
       expect(done.status, done.text).toBe(200);
-      return claims(done.body.access_token);
+      return claimsOf(done.body.access_token);
     };
     expect(await both(PASSWORD)).toMatchObject({ amr: ["pwd", "otp", "mfa"], acr: "urn:latchkey:acr:2fa" });
     expect((await reset(strict, email)).status).toBe(204);
@@ -274,6 +273,6 @@ describeOnBothEngines("a password set by mail", (engine) => {
     const { mfa_token } = (await logIn(tenant, person.email, PASSWORD)).body;
     const { oob_code } = (await challenge(tenant, mfa_token, "email")).body;
     const done = await finish(tenant, mfa_token, oob_code, person.email);
-    expect(claims(done.body.access_token).amr).toEqual(["pwd", "otp", "mfa"]);
+    expect(claimsOf(done.body.access_token).amr).toEqual(["pwd", "otp", "mfa"]);
   });
 });

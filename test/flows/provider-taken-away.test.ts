@@ -1,7 +1,4 @@
 /** A login at somebody else's provider counts at a client as long as a grant of that client names the provider, refreshed or not. */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -15,6 +12,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { type MadeUpProvider, openMadeUpProvider } from "../support/made-up-provider.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -23,35 +21,17 @@ const ORDERS = "https://orders.example";
 describeOnBothEngines("a login at a provider that was taken from its client", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
-  let server: Server;
-  let issuer: string;
+  let provider: MadeUpProvider;
   /** What its next ID token says. */
   let said: Readonly<Record<string, unknown>> = {};
   beforeAll(async () => {
-    const { publicKey, privateKey } = await generateKeyPair("ES256");
-    const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
-    server = createServer(async (request, response) => {
-      const answer = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
-      if (request.url?.endsWith("/openid-configuration")) {
-        const named = { token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
-        return void answer({ issuer, authorization_endpoint: `${issuer}/authorize`, ...named });
-      }
-      if (request.url?.endsWith("/jwks")) return void answer({ keys: [jwk] });
-      const jwt = new SignJWT({ email: "x", ...said }).setProtectedHeader({ alg: "ES256", kid: "1" });
-      jwt.setIssuer(issuer).setAudience("latchkey").setIssuedAt().setExpirationTime("1m");
-      answer({ id_token: await jwt.sign(privateKey), access_token: "x", token_type: "Bearer" });
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    provider = await openMadeUpProvider(() => ({ email: "x", ...said }));
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
   });
   afterAll(async () => {
     await latchkey.close();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+    await provider.close();
   });
 
   /** A client that asks the provider for an API, where it has another grant too, and by that somebody's login. */
@@ -63,7 +43,7 @@ describeOnBothEngines("a login at a provider that was taken from its client", (e
     });
     await addGrant(latchkey, account_id, client, ORDERS, ["orders:read"], "any");
     const provide = async (audience: string) => {
-      const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer };
+      const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: provider.issuer };
       const json = { client_id: client.id, audience, scope: [], type: "authorization_code", oidc };
       const granted = await call(`${base}/auth/client-grants`, { method: "POST", token, json });
       expect(granted.status, granted.text).toBe(200);

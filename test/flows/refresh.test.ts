@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import type { Rotation } from "../../src/oauth/refresh/rotate-statement.ts";
 import { type HotStatement, instant } from "../../src/storage/storage.ts";
+import { claimsOf } from "../support/claims.ts";
 import { openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -13,18 +14,15 @@ import {
   inbox,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { until } from "../support/smtp.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 
 describeOnBothEngines("a refresh token", (engine) => {
   let latchkey: Latchkey;
@@ -67,7 +65,7 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect((await logIn(tenant, await tokenOf(latchkey, tenant.account_id, client))).refresh_token).toBeUndefined();
     const stored = JSON.stringify(await family().execute());
     expect(stored).not.toContain(refresh_token);
-    expect(stored).toContain(claims(access_token).sid);
+    expect(stored).toContain(claimsOf(access_token).sid);
   });
 
   it("is another one after each use, and keeps who logged in, when and how", async () => {
@@ -76,7 +74,7 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect(second.status, second.text).toBe(200);
     expect(second.headers.get("cache-control")).toBe("no-store");
     expect(second.body.refresh_token).not.toBe(first.refresh_token);
-    const [before, after] = [claims(first.access_token), claims(second.body.access_token)];
+    const [before, after] = [claimsOf(first.access_token), claimsOf(second.body.access_token)];
     for (const name of ["sub", "sid", "aud", "auth_time", "amr", "scope", "client_id"])
       expect(after[name]).toEqual(before[name]);
     expect(after.jti).not.toBe(before.jti);
@@ -116,7 +114,7 @@ describeOnBothEngines("a refresh token", (engine) => {
     const about = { grant_type: "authorization_code", ident_type: "user_id", ident: own.user.id, ...account_audience };
     const first = (await token(own, { ...about, verification_code: await mintCode(own, account_audience) })).body;
     const second = (await refresh(first.refresh_token, own.token, own)).body;
-    await age(claims(first.access_token).sid, { rotated_at: past() });
+    await age(claimsOf(first.access_token).sid, { rotated_at: past() });
     const json = { redirect_uri: "https://shop.example/callback" };
     const use = (bearer: string) => call(`${own.base}/auth/redirect`, { method: "POST", token: bearer, json });
     expect((await use(second.access_token)).status).toBe(302);
@@ -151,7 +149,7 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect(code(await refresh(mine.refresh_token, theirs.access_token, own))).toEqual([400, "invalid_grant"]);
     const first = await refresh(mine.refresh_token, mine.access_token, own);
     expect(first.status, first.text).toBe(200);
-    expect(claims(first.body.access_token).sub).toBe(own.user.id);
+    expect(claimsOf(first.body.access_token).sub).toBe(own.user.id);
     expect(code(await refresh(mine.refresh_token, theirs.access_token, own)), "nor in its grace").toEqual([
       400,
       "invalid_grant",
@@ -162,7 +160,7 @@ describeOnBothEngines("a refresh token", (engine) => {
   it("ends when it lies idle, and when its time is over", async () => {
     for (const column of ["idle_expires_at", "expires_at"]) {
       const first = await logIn();
-      await age(claims(first.access_token).sid, { [column]: past() });
+      await age(claimsOf(first.access_token).sid, { [column]: past() });
       expect(code(await refresh(first.refresh_token)), column).toEqual([400, "invalid_grant"]);
     }
   });
@@ -269,7 +267,7 @@ describeOnBothEngines("a refresh token", (engine) => {
     for (const shown of [undefined, other])
       expect((await renew(bound.refresh_token, shown)).body.error, shown && "another key").toBe("invalid_grant");
     // However slow this is, its answer may have been lost a moment ago.
-    const stayRecent = () => age(claims(bound.access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
+    const stayRecent = () => age(claimsOf(bound.access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
     await stayRecent();
     const again = await renew(unbound.refresh_token, key);
     expect(again.body.refresh_token, "a lost answer").toBe(bound.refresh_token);
@@ -304,7 +302,7 @@ describeOnBothEngines("a refresh token", (engine) => {
     const first = await renew();
     expect(first.status, first.text).toBe(200);
     // However slow this is, its answer may have been lost a moment ago.
-    await age(claims(login.access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
+    await age(claimsOf(login.access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
     expect(await tooMuch(), "in its grace").toEqual(refused);
     const again = await renew({ resource: tenant.audience, scope: "orders:read" });
     expect([again.body.refresh_token, again.body.scope], again.text).toEqual([first.body.refresh_token, "orders:read"]);

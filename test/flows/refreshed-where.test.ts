@@ -12,17 +12,15 @@ import {
   createTenant,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
 
 describeOnBothEngines("a login is refreshed", (engine) => {
   let latchkey: Latchkey;

@@ -20,10 +20,9 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
+import { code } from "../support/replies.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
 
 const LASTING = "create:accounts:auth:refresh_token";
 const SCOPE = ["user:customers", "write:accounts:/auth/users"];

@@ -12,8 +12,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { addAccountUser, logInByMail } from "../support/people.ts";
-
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+import { code } from "../support/replies.ts";
 
 describeOnBothEngines("a bearer that holds less than the account's users", (engine) => {
   let latchkey: Latchkey;

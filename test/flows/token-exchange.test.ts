@@ -4,6 +4,7 @@
  */
 import { calculateJwkThumbprint } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, basic, call, type Reply, type TestClient } from "../support/latchkey.ts";
@@ -15,7 +16,6 @@ const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 const STOCK = "https://stock.example";
 
 const said = ({ status, body }: Reply) => [status, body.error, body.error_description];
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 
 describeOnBothEngines("a token exchange", (engine) => {
   let scene: Scene;
@@ -68,7 +68,7 @@ describeOnBothEngines("a token exchange", (engine) => {
     const once = (await exchange(token)).body;
     const again = (await exchange(once.access_token)).body;
     for (const { access_token, expires_in } of [once, again]) {
-      expect(claims(access_token).exp).toBeLessThanOrEqual(claims(token).exp);
+      expect(claimsOf(access_token).exp).toBeLessThanOrEqual(claimsOf(token).exp);
       expect(expires_in).toBeLessThanOrEqual(60);
     }
     await set(14_400);
@@ -80,7 +80,7 @@ describeOnBothEngines("a token exchange", (engine) => {
     const shop = await addClient(latchkey, tenant.account_id, { first_party: true });
     await addGrant(latchkey, tenant.account_id, shop, alias, ["user:orders"], "authorization_code");
     const { access_token } = (await scene.redeem(await scene.codeFor(shop, { resource: alias }), shop)).body;
-    expect(claims(access_token).aud).toBe(alias);
+    expect(claimsOf(access_token).aud).toBe(alias);
     const sent = async (resource_for: string) => {
       const settings = { grant_types: [EXCHANGE] as [typeof EXCHANGE], resource_for: [resource_for] };
       const service = await addClient(latchkey, tenant.account_id, settings);
@@ -127,7 +127,7 @@ describeOnBothEngines("a token exchange", (engine) => {
     ] as const) {
       const { status, body, text } = await exchanged(client, by);
       expect([status, body.token_type], text).toEqual([200, by ? "DPoP" : "Bearer"]);
-      expect(claims(body.access_token).cnf?.jkt).toBe(by && (await calculateJwkThumbprint(by.jwk)));
+      expect(claimsOf(body.access_token).cnf?.jkt).toBe(by && (await calculateJwkThumbprint(by.jwk)));
     }
   });
 
@@ -164,7 +164,7 @@ describeOnBothEngines("a token exchange", (engine) => {
     const { storage } = scene.latchkey.server.core;
     const deleted_at = new Date(storage.now()).toISOString();
     await storage.write(async ({ db }) => {
-      await db.updateTable("users").set({ deleted_at }).where("id", "=", claims(token).sub).execute();
+      await db.updateTable("users").set({ deleted_at }).where("id", "=", claimsOf(token).sub).execute();
     });
     const { status, body } = await exchange(token);
     expect([status, body.access_token], body.error).toEqual([400, undefined]);
@@ -181,7 +181,7 @@ describeOnBothEngines("a token exchange", (engine) => {
     const about = { grant_type: EXCHANGE, subject_token: access_token, subject_token_type: ACCESS_TOKEN };
     const { status, body, text } = await scene.token(about, client);
     expect([status, body.scope], text).toEqual([200, "orders:read"]);
-    expect(claims(body.access_token)).toMatchObject({ aud: STOCK, act: { sub: client.id } });
+    expect(claimsOf(body.access_token)).toMatchObject({ aud: STOCK, act: { sub: client.id } });
     const nameless = await exchange(await logIn(), { audience: "" });
     expect([nameless.status, nameless.body.error]).toEqual([400, "invalid_target"]);
   });
@@ -194,12 +194,12 @@ describeOnBothEngines("a token exchange", (engine) => {
       return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token } })).body;
     };
     const token = await logIn();
-    const own_token = claims(token);
+    const own_token = claimsOf(token);
     const told = await introspect(token, own);
     expect(told).toMatchObject({ active: true, jti: own_token.jti, acr: own_token.acr, amr: own_token.amr });
     expect([told.acr, told.act]).toEqual(["urn:latchkey:acr:1fa", undefined]);
     const { access_token } = (await exchange(token)).body;
-    const { act, jti, acr, sub } = claims(access_token);
+    const { act, jti, acr, sub } = claimsOf(access_token);
     expect(act).toEqual({ iss: tenant.issuer, sub: own.id });
     expect(await introspect(access_token, api)).toMatchObject({ active: true, sub, act, jti, acr });
     const again = (await exchange(access_token)).body.access_token;

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { secret } from "../../src/secrets/secret.ts";
 import { slowHash } from "../../src/secrets/slow-hash.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addUser,
@@ -12,14 +13,11 @@ import {
   inbox,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
 import { PASSWORD, setFactors, token } from "../support/people.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+import { code } from "../support/replies.ts";
 
 describeOnBothEngines("a user name", (engine) => {
   let latchkey: Latchkey;
@@ -48,7 +46,7 @@ describeOnBothEngines("a user name", (engine) => {
     token(tenant, { grant_type: "password", username, password: PASSWORD, audience: tenant.audience });
   const logInByCode = async (user_id: string) =>
     code(await authorize(tenant, { verification_code: await mintCode(tenant, { user_id }) }));
-  const subjectOf = async (username: string) => claims((await logIn(username)).body.access_token).sub;
+  const subjectOf = async (username: string) => claimsOf((await logIn(username)).body.access_token).sub;
   const statusOf = async (id: string) =>
     (await call(`${tenant.base}/customers/users/${id}`, { token: tenant.token })).status;
   /** Where a binding code arrives after the password. */

@@ -1,5 +1,6 @@
 /** Ways to prove who somebody is, taken in an order or at a time that nobody meant: what is shown then, and to whom. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -28,9 +29,7 @@ import {
   setPassword,
   token,
 } from "../support/people.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
-const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+import { code } from "../support/replies.ts";
 
 describeOnBothEngines("a way in", (engine) => {
   let latchkey: Latchkey;
@@ -44,7 +43,7 @@ describeOnBothEngines("a way in", (engine) => {
   const logIn = (tenant: Tenant, username: string, bearer = tenant.token, password = PASSWORD) =>
     token(tenant, { grant_type: "password", username, password, audience: tenant.audience }, bearer);
   const shown = (reply: Reply) =>
-    claims(new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
+    claimsOf(new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
   const newest = async (tenant: Tenant, to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
 
   it("over a lost password is no authenticator app twice: the second factor is another one", async () => {
@@ -68,7 +67,7 @@ describeOnBothEngines("a way in", (engine) => {
     const challenge = { challenge_type: "oob", mfa_token, oob_channel: "email" };
     const { oob_code } = (await send(tenant, "POST", "/auth/mfa/challenge", challenge, bearer)).body;
     const done = await finish({ mfa_token, oob_code, binding_code: await newest(tenant, me.email) });
-    expect(claims(done.body.access_token).amr).toEqual(["otp", "mfa"]);
+    expect(claimsOf(done.body.access_token).amr).toEqual(["otp", "mfa"]);
   });
 
   it("by SMS that signs somebody up leads to their number, though the code was asked for by mail too", async () => {
@@ -173,7 +172,7 @@ describeOnBothEngines("a way in", (engine) => {
         const verification_code = await mintCode(tenant, { user_id: ident, format });
         const reply = await token(tenant, { ...about, ident, verification_code });
         expect(code(reply), `${format} ${ident}`).toEqual([200, undefined]);
-        expect(claims(reply.body.access_token).sub).toBe(made.body.id);
+        expect(claimsOf(reply.body.access_token).sub).toBe(made.body.id);
       }
     const verification_code = await mintCode(tenant, { user_id: "D-1", format: "numeric" });
     expect(code(await token(tenant, { ...about, ident: "D-2", verification_code }))).toEqual([
@@ -195,7 +194,7 @@ describeOnBothEngines("a way in", (engine) => {
       const verification_code = await newest(tenant, user.email);
       const reply = await token(tenant, { ...about, ...named, verification_code });
       expect(code(reply), JSON.stringify(name)).toEqual([200, undefined]);
-      expect(claims(reply.body.access_token)).toMatchObject({ client_id: shop.client_id, scope: "orders:read" });
+      expect(claimsOf(reply.body.access_token)).toMatchObject({ client_id: shop.client_id, scope: "orders:read" });
     }
   });
 
@@ -291,7 +290,7 @@ describeOnBothEngines("a way in", (engine) => {
     expect((await put("linked", [tel, customer(user.id)])).body.links).toEqual([tel, customer(user.id)]);
     for (const username of ["linked", "alone"])
       expect(code(await put(username, [customer(other.id)])), username).toEqual([400, "invalid_request"]);
-    const { sub } = claims((await logIn(tenant, "alone")).body.access_token);
+    const { sub } = claimsOf((await logIn(tenant, "alone")).body.access_token);
     for (const username of ["linked", "alone"])
       expect((await send(tenant, "DELETE", `/auth/users/${username}`)).status).toBe(200);
     const left = [user.id, other.id, sub].map((id) => send(tenant, "GET", `/customers/users/${id}`));

@@ -19,7 +19,7 @@ export interface Receiver {
 export type ReceiverAnswer = [status: number, body: string, headers?: Readonly<Record<string, string>>];
 
 export async function openReceiver(
-  answer: (received: Received) => ReceiverAnswer = () => [200, "{}"],
+  answer: (received: Received) => ReceiverAnswer | Promise<ReceiverAnswer> = () => [200, "{}"],
 ): Promise<Receiver> {
   const all: Received[] = [];
   const server = createServer((request, response) => {
@@ -27,10 +27,10 @@ export async function openReceiver(
     request.on("data", (chunk) => {
       body += chunk;
     });
-    request.on("end", () => {
+    request.on("end", async () => {
       const received = { path: request.url ?? "", headers: request.headers, body };
       all.push(received);
-      const [status, text, headers] = answer(received);
+      const [status, text, headers] = await answer(received);
       response.writeHead(status, { "content-type": "application/json", ...headers }).end(text);
     });
   });

@@ -6,6 +6,7 @@ import { loginAtHand } from "../../src/directory/users/logins-ended.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
 import type { Tables } from "../../src/storage/tables.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
@@ -110,7 +111,7 @@ describeOnBothEngines("a person who is erased", (engine) => {
     const asking = await surfer.act(wrong, "code", { code: message?.verification_code ?? "" });
     const shown = await surfer.act(asking, "allow");
     const first = (await standard.redeem(answered(shown).get("code") ?? "")).body;
-    const id = user?.id ?? JSON.parse(Buffer.from(first.id_token.split(".")[1], "base64url").toString()).sub;
+    const id = user?.id ?? claimsOf(first.id_token).sub;
 
     const owner = { account_id, user_id: id };
     const profile = JSON.stringify({ agreement: { name } });

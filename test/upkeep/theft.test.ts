@@ -15,13 +15,13 @@ import {
   MASTER_KEY,
   mintCode,
   newOwnerId,
-  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { cli } from "../support/process.ts";
+import { code } from "../support/replies.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -46,7 +46,6 @@ async function run({ engine, database_url }: TestDatabase, statements: string): 
   await database.end();
 }
 
-const code = ({ status, body }: Reply) => [status, body?.error?.code];
 const post = (tenant: Tenant, path: string, options: object) =>
   call(`${tenant.base}${path}`, { method: "POST", token: tenant.token, ...options });
 

@@ -1,7 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -10,19 +8,16 @@ import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import type { UpstreamClaims, UpstreamPerson } from "./federation.ts";
 import { selectIdentity, upsertIdentity } from "./store.ts";
 
-export interface UpstreamLogin extends UpstreamPerson {
-  readonly account: Account;
+export interface UpstreamLogin extends Occasion, UpstreamPerson {
   readonly client: Client;
   readonly grant_id: string;
   /** Domains whose addresses this provider is trusted with. */
   readonly trusted_domains: readonly string[];
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  readonly now: number;
 }
 
 /**
@@ -34,7 +29,7 @@ export interface UpstreamLogin extends UpstreamPerson {
  *   yet, 400 upstream_login_failed when nobody knows their address, by which they might be somebody here.
  */
 export async function linkIdentity(directory: Directory, login: UpstreamLogin): Promise<AuthenticatedSubject> {
-  const { account, client, grant_id, claims, actor, facts, now } = login;
+  const { account, client, grant_id, claims, actor, now } = login;
   const { account_id } = account;
   const { storage } = directory;
   // An account's own people hold its scopes: a provider that some grant names must not decide who they are.
@@ -51,9 +46,8 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
     if (!live && !(await upsertIdentity(tx.db, identity, user_id, linked?.user_id, instant(now))))
       throw new LinkedMeanwhile();
     await checkAlive(tx.db, { account_id, client_id: client.id, grant_id, user_id });
-    const about = { client_id: client.id, bearer: actor, sid: authorization_id, issuer: claims.iss };
-    const deed = { account_id, action: "auth.oidc_token", entity: user_id, now: instant(now), facts: about };
-    await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });
+    const facts = { client_id: client.id, bearer: actor, sid: authorization_id, issuer: claims.iss };
+    await recordDeed(tx, deedOf({ ...login, actor: user_id }, { action: "auth.oidc_token", entity: user_id, facts }));
     return user_id;
   };
   const user_id = await storage.write(link).catch((error: unknown) => {

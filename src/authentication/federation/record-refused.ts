@@ -1,17 +1,13 @@
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { Refusal } from "../../errors.ts";
-import { instant } from "../../storage/storage.ts";
 import { leavesTrace } from "../guesses/trace.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 
-export interface UpstreamAttempt {
-  readonly account: Account;
+/** It is refused some time after it began. */
+export interface UpstreamAttempt extends Omit<Occasion, "now"> {
   readonly client: Client;
-  readonly actor: string;
-  readonly facts: RequestFacts;
   /** Anybody may try: what comes from one source leaves so many events. */
   readonly at_page?: boolean;
 }
@@ -27,22 +23,16 @@ export function recordRefused(directory: Directory, attempt: UpstreamAttempt) {
 
 export async function recordRefusal(
   { storage, master_keys }: Directory,
-  { account, client, actor, facts, at_page = false }: UpstreamAttempt,
+  attempt: UpstreamAttempt,
   reason: string,
   detail?: string,
 ): Promise<void> {
-  const { account_id } = account;
+  const { account, client, at_page = false } = attempt;
   const now = storage.now();
-  const deed = {
-    account_id,
-    action: "upstream_login.refused",
-    outcome: "failure" as const,
-    entity: client.id,
-    now: instant(now),
-    actor: actorFrom(actor, facts),
-    facts: { client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) },
-  };
+  const facts = { client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) };
+  const refused = { action: "upstream_login.refused", outcome: "failure", entity: client.id, facts } as const;
   await storage.write(async (tx) => {
-    if (!at_page || (await leavesTrace(tx, master_keys, account_id, facts.ip, now))) await recordDeed(tx, deed);
+    if (at_page && !(await leavesTrace(tx, master_keys, account.account_id, attempt.facts.ip, now))) return;
+    await recordDeed(tx, deedOf({ ...attempt, now }, refused));
   });
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -17,6 +16,7 @@ import { type Challenge, newChallenge } from "../codes/code.ts";
 import { type CodeMessage, enqueueMessage } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { type Reach, reached } from "../messages/sms-limits.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import { takeCommon } from "../verification/send-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
 import {
@@ -29,8 +29,7 @@ import {
 } from "./mfa.ts";
 import { spent } from "./open-login.ts";
 
-export interface ChallengeRequest {
-  readonly account: Account;
+export interface ChallengeRequest extends Occasion {
   readonly pending: PendingLogin;
   /** Undefined where nobody says: one that is left, the account's own channel first. */
   readonly channel: OobChannel | undefined;
@@ -41,9 +40,6 @@ export interface ChallengeRequest {
   readonly own?: string | undefined;
   /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
   readonly locale: string | undefined;
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  readonly now: number;
 }
 
 /**
@@ -141,20 +137,20 @@ export function bindingChallenge(account_id: string, challenge: OobChallenge): C
 
 async function send(
   tx: Transaction,
-  { account, pending, channel, sender, actor, facts, now }: ChallengeRequest & { readonly channel: OobChannel },
+  request: ChallengeRequest & { readonly channel: OobChannel },
   challenge: OobChallenge,
   { to, told }: Reach,
   locale: string,
 ): Promise<void> {
-  const { account_id } = account;
+  const { account, pending, channel, sender, now } = request;
   const code = {
-    ...bindingChallenge(account_id, challenge),
+    ...bindingChallenge(account.account_id, challenge),
     id: randomUUID(),
     expires_at: instant(pending.expires_at),
     link_digest: null,
   };
   const message = { account, sender, code, kind: "verification", purpose: "second_factor", locale, now } as const;
   await enqueueMessage(tx, { ...message, connection: channel, strategy: channel, to });
-  const deed = { account_id, action: "second_factor.challenged", entity: pending.subject.user_id, now: instant(now) };
-  await recordDeed(tx, { ...deed, ...told, actor: actorFrom(actor, facts), facts: { channel, ...told.facts } });
+  const challenged = { action: "second_factor.challenged", entity: pending.subject.user_id };
+  await recordDeed(tx, deedOf(request, { ...challenged, ...told, facts: { channel, ...told.facts } }));
 }

@@ -1,7 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { areAlive } from "../../directory/check-alive.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { holdLogin } from "../../directory/users/logins-ended.ts";
@@ -14,6 +12,7 @@ import { isCode } from "../codes/code.ts";
 import { forgiveFirst, forgiveIn, type Guesser, giveBackGuess, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import { passwordStands, shownPassword } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { knownUntil, useStatement } from "../used-tokens.ts";
@@ -33,14 +32,10 @@ export interface PresentedFactor {
   readonly otp?: Secret | undefined;
 }
 
-export interface FinishRequest {
-  readonly account: Account;
+export interface FinishRequest extends Occasion {
   readonly pending: PendingLogin;
   readonly presented: PresentedFactor;
   readonly source: string | null;
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  readonly now: number;
 }
 
 type Proof =
@@ -152,11 +147,8 @@ async function matchFactor(
 }
 
 /** @returns false where the login was ended before, or client, grant or user is gone. */
-async function spend(
-  tx: Transaction,
-  { account, pending, actor, facts, now }: FinishRequest,
-  proof: Proof,
-): Promise<boolean> {
+async function spend(tx: Transaction, request: FinishRequest, proof: Proof): Promise<boolean> {
+  const { account, pending, actor } = request;
   const { account_id } = account;
   const { client_id, grant_id, subject } = pending;
   const { user_id } = subject;
@@ -167,9 +159,8 @@ async function spend(
   if (!first) return false;
   // Raised so that the login itself stays as it was: the next step of the app may still end it.
   if (proof.kind === "totp" && !(await updateStep(tx.db, account_id, user_id, proof.step))) throw used();
-  const deed = { account_id, action: "second_factor.accepted", entity: user_id, now: instant(now) };
-  const about = { factor: proof.kind, bearer: actor };
-  await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts), facts: about });
+  const accepted = { action: "second_factor.accepted", entity: user_id, facts: { factor: proof.kind, bearer: actor } };
+  await recordDeed(tx, deedOf({ ...request, actor: user_id }, accepted));
   return true;
 }
 
@@ -182,20 +173,10 @@ function proved({ subject, first }: PendingLogin, { kind }: Proof, now: number):
   return { ...subject, amr, authenticated_at: now };
 }
 
-async function refuseFactor(
-  directory: Directory,
-  { account, pending, actor, facts, now }: FinishRequest,
-): Promise<Refusal> {
-  const deed = {
-    account_id: account.account_id,
-    action: "second_factor.refused",
-    outcome: "failure" as const,
-    entity: pending.subject.user_id,
-    now: instant(now),
-    actor: actorFrom(actor, facts),
-    facts: { client_id: pending.client_id },
-  };
-  await directory.storage.write((tx) => recordDeed(tx, deed));
+async function refuseFactor({ storage }: Directory, request: FinishRequest): Promise<Refusal> {
+  const { client_id, subject } = request.pending;
+  const refused = { action: "second_factor.refused", outcome: "failure", entity: subject.user_id } as const;
+  await storage.write((tx) => recordDeed(tx, deedOf(request, { ...refused, facts: { client_id } })));
   return refuse("invalid_grant", { message: "The second factor is not valid." });
 }
 

@@ -1,21 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
 import { forgiveIn, type Guesser, giveBackGuess, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { asksForFactor } from "../mfa/factors.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { checkPassword, passwordStands } from "./password.ts";
 
-export interface PasswordLogin {
-  readonly account: Account;
+export interface PasswordLogin extends Occasion {
   /** The client's uuid, and the grant that has to live. */
   readonly client_id: string;
   readonly grant_id: string;
@@ -27,9 +24,6 @@ export interface PasswordLogin {
   /** Whether a PIN does as well before a second factor. */
   readonly pin: boolean;
   readonly source: string | null;
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  readonly now: number;
 }
 
 /**
@@ -46,7 +40,7 @@ export async function provePassword(directory: Directory, login: PasswordLogin):
 }
 
 async function compare(directory: Directory, login: PasswordLogin, guesser: Guesser): Promise<AuthenticatedSubject> {
-  const { account, client_id, grant_id, person, actor, facts, now } = login;
+  const { account, client_id, grant_id, person, actor, now } = login;
   const { account_id } = guesser;
   const { storage } = directory;
   await takeGuess(directory, guesser, now);
@@ -58,7 +52,7 @@ async function compare(directory: Directory, login: PasswordLogin, guesser: Gues
   const shown = await comparing.catch(orGiveBack(directory, guesser));
   const wrong = () => refuse("invalid_grant", { message: "The user name or the password is wrong." });
   if (!user || !shown) {
-    await refused(directory, login);
+    await noteRefused(directory, login);
     throw wrong();
   }
   const { kind } = shown;
@@ -67,9 +61,8 @@ async function compare(directory: Directory, login: PasswordLogin, guesser: Gues
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
     if (!(await passwordStands(tx, { account_id, user_id: user.id }, shown))) throw wrong();
     await (follows ? giveBackGuess : forgiveIn)(tx, directory, guesser);
-    const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
-    const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
-    await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });
+    const facts = { client_id, bearer: actor, sid: authorization_id, factor: kind };
+    await recordDeed(tx, deedOf({ ...login, actor: user.id }, { action: "auth.token", entity: user.id, facts }));
   });
   // It was right when it was compared, so it was no guess.
   await letting_in.catch(orGiveBack(directory, guesser));
@@ -79,15 +72,8 @@ async function compare(directory: Directory, login: PasswordLogin, guesser: Gues
   return subjectOf(user, { authenticated_at: now, amr, password_set_at, password_set_over, authorization_id });
 }
 
-async function refused({ storage }: Directory, { account, client_id, person, actor, facts, now }: PasswordLogin) {
-  const deed = {
-    account_id: account.account_id,
-    action: "password.refused",
-    outcome: "failure" as const,
-    entity: person,
-    now: instant(now),
-    actor: actorFrom(actor, facts),
-    facts: { client_id },
-  };
-  await storage.write((tx) => recordDeed(tx, deed));
+async function noteRefused({ storage }: Directory, login: PasswordLogin): Promise<void> {
+  const { client_id, person } = login;
+  const refused = { action: "password.refused", outcome: "failure", entity: person, facts: { client_id } } as const;
+  await storage.write((tx) => recordDeed(tx, deedOf(login, refused)));
 }

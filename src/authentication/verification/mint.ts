@@ -1,6 +1,4 @@
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
@@ -10,11 +8,11 @@ import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type CodeFormat, showCode } from "../codes/code.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import { type IssuedCode, issueCode } from "./issue-code.ts";
 import { selectMinted } from "./store.ts";
 
-export interface MintRequest {
-  readonly account: Account;
+export interface MintRequest extends Occasion {
   readonly client: Client;
   readonly audience: string;
   /** A live user of the client's type, checked by the caller. */
@@ -22,9 +20,6 @@ export interface MintRequest {
   readonly format: CodeFormat;
   /** Why the caller wants it; kept in the audit trail. */
   readonly reason?: string | undefined;
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  readonly now: number;
 }
 
 export interface MintedCode {
@@ -50,7 +45,7 @@ export async function mintCode(directory: Directory, request: MintRequest): Prom
 }
 
 async function mintIn(tx: Transaction, directory: Directory, request: MintRequest): Promise<IssuedCode | number> {
-  const { account, client, audience, user_id, format, reason, actor, facts, now } = request;
+  const { account, client, audience, user_id, format, reason, actor, now } = request;
   const { account_id } = account;
   // Counting is not what limits here; the row makes parallel requests for one user and client follow one another.
   await chargeAll(tx, [{ account_id, budget: "code_mint", subject: `${user_id} ${client.id}` }], now);
@@ -73,7 +68,6 @@ async function mintIn(tx: Transaction, directory: Directory, request: MintReques
     now,
   });
   const about = { client_id: client.id, format, code_id: issued.row.id, ...(reason ? { reason } : {}) };
-  const deed = { account_id, action: "verification_code.minted", entity: user_id, now: instant(now) };
-  await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts), facts: about });
+  await recordDeed(tx, deedOf(request, { action: "verification_code.minted", entity: user_id, facts: about }));
   return issued;
 }

@@ -12,6 +12,7 @@ import { REMEMBERED } from "./verification.ts";
 export interface Naming {
   readonly account: Account;
   readonly client: Client;
+  /** As the caller named it. */
   readonly audience: string;
   readonly login_session_id?: string | undefined;
   readonly ident_type?: "email" | "phone_number" | "user_id" | undefined;

@@ -1,31 +1,25 @@
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
-import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { enqueueMessage, noCode, senderOf } from "../messages/enqueue-message.ts";
 import { recipientOf } from "../messages/recipient.ts";
 import { reached } from "../messages/sms-limits.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import type { GuessWindow } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import { selectPersonNow, selectUserBy } from "./people-store.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
-export interface Closing {
-  readonly account: Account;
+export interface Closing extends Occasion {
   readonly client: Client;
   /** What was guessed at. Canonical. */
   readonly audience: string;
   readonly person: string;
   /** As the guess left it behind. */
   readonly window: Pick<GuessWindow, "window_ends_at">;
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  readonly now: number;
 }
 
 /**
@@ -34,10 +28,8 @@ export interface Closing {
  * login would be good in the browser of whoever guessed alone: there they ask for another one, which is typable then. Where
  * there is nobody to tell, the same rows are written, so that the closing guess takes as long.
  */
-export async function sendClosingNotice(
-  { directory, nudge }: Authentication,
-  { account, client, audience, person, window, actor, facts, now }: Closing,
-): Promise<void> {
+export async function sendClosingNotice({ directory, nudge }: Authentication, closing: Closing): Promise<void> {
+  const { account, client, audience, person, window, actor, now } = closing;
   const { account_id, settings } = account;
   const { storage, public_url } = directory;
   const telling: Charge = { account_id, budget: "closing_notice", subject: `${person} ${window.window_ends_at}` };
@@ -84,8 +76,8 @@ export async function sendClosingNotice(
       locale: there.locale ?? settings.locale,
       now,
     });
-    const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };
-    await recordDeed(tx, { ...deed, ...reach.told, actor: actorFrom(actor, facts) });
+    const closed = { action: "verification_code.numeric_closed", entity: person, ...reach.told };
+    await recordDeed(tx, deedOf(closing, closed));
   });
   nudge();
 }

@@ -1,6 +1,4 @@
-import { auditEvent, type RequestFacts } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { auditEvent } from "../../audit/audit.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { refuse } from "../../errors.ts";
@@ -11,9 +9,10 @@ import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "../codes/code.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
+import type { Occasion } from "../occasion.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { windowEnds } from "./guess-window.ts";
-import { type NamedPerson, namePerson } from "./name-person.ts";
+import { type NamedPerson, type Naming, namePerson } from "./name-person.ts";
 import { type FoundCode, type FoundUser, type RedeemInput, redeemStatement } from "./redeem-statement.ts";
 import { refuseAnswer, refuseGuess } from "./refuse-redemption.ts";
 import { wentByBoth, wentBySms } from "./sent-over.ts";
@@ -21,24 +20,12 @@ import { selectRedeemedSince, updateCodeUser, updateLiveSpent } from "./store.ts
 import { boundAudience, type CodePurpose, REMEMBERED } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
-export interface RedeemRequest {
-  readonly account: Account;
-  readonly client: Client;
+export interface RedeemRequest extends Occasion, Naming {
   /** Has to live when the code is spent. */
   readonly grant_id: string;
-  /** As the caller named it. */
-  readonly audience: string;
   readonly purpose?: CodePurpose | undefined;
   readonly verification_code: Secret;
   readonly connection?: string | undefined;
-  readonly login_session_id?: string | undefined;
-  readonly ident_type?: "email" | "phone_number" | "user_id" | undefined;
-  readonly ident?: string | undefined;
-  /** Subject of the bearer. */
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
 }
 
 /**

@@ -5,9 +5,10 @@ import { canonicalAudience, pageHost } from "../../directory/grants/audience.ts"
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
 import { chargeAll, longestWait } from "../../limits/limits.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import type { Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { leavesTrace } from "../guesses/trace.ts";
+import { deedOf } from "../occasion.ts";
 import { FAILURES_LIMIT, isShut, wasCompared } from "./guess-window.ts";
 import { sendClosingNotice } from "./notice.ts";
 import type { Guess, RedeemRequest } from "./redeem.ts";
@@ -139,17 +140,12 @@ async function blameClient(tx: Transaction, { account, client, now }: Refused): 
 
 async function noteRefused(
   tx: Transaction,
-  { account, client, actor, facts, now }: Refused,
+  request: Refused,
   { kind, person }: Guess,
   reason: ErrorCode,
 ): Promise<void> {
-  await recordDeed(tx, {
-    account_id: account.account_id,
-    action: "verification_code.refused",
-    outcome: "failure",
-    entity: client.id,
-    now: instant(now),
-    actor: actorFrom(actor, facts),
-    facts: { client_id: client.id, reason, format: kind, ...(person ? { person } : {}) },
-  });
+  const { id: client_id } = request.client;
+  const facts = { client_id, reason, format: kind, ...(person ? { person } : {}) };
+  const refused = { action: "verification_code.refused", outcome: "failure", entity: client_id, facts } as const;
+  await recordDeed(tx, deedOf(request, refused));
 }

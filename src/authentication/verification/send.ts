@@ -1,12 +1,11 @@
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
+import { deedOf, type Occasion } from "../occasion.ts";
 import { deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
 import { type PersonNow, selectPersonNow } from "./people-store.ts";
@@ -15,8 +14,7 @@ import { type CodeRow, insertLoginSession, type LoginSessionRow, selectLoginSess
 import { boundAudience, type CodePurpose } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
-export interface SendRequest {
-  readonly account: Account;
+export interface SendRequest extends Occasion {
   readonly client: Client;
   /** As the caller named it; a grant names it too. */
   readonly audience: string;
@@ -40,10 +38,6 @@ export interface SendRequest {
   readonly own: string | null;
   /** The code of this login was closed with all numeric ones of its person, and was not followed by a longer one yet. */
   readonly in_place_of_closed?: boolean | undefined;
-  readonly actor: string;
-  readonly facts: RequestFacts;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
 }
 
 export interface Sent {
@@ -164,18 +158,12 @@ function loginSessionOf({ account, client, now }: SendRequest, login: Login, cod
 
 async function record(
   tx: Transaction,
-  { account, client, connection, actor, facts, now }: SendRequest,
+  request: SendRequest,
   login: Login,
   { code_id, withheld }: { readonly code_id: string | null; readonly withheld: string | undefined },
 ): Promise<void> {
-  const about = { client_id: client.id, connection: connection.name, code_id, ...(withheld ? { withheld } : {}) };
-  await recordDeed(tx, {
-    account_id: account.account_id,
-    action: "verification_code.sent",
-    outcome: withheld === undefined ? "success" : "failure",
-    entity: login.user_id,
-    now: instant(now),
-    actor: actorFrom(actor, facts),
-    facts: about,
-  });
+  const { client, connection } = request;
+  const facts = { client_id: client.id, connection: connection.name, code_id, ...(withheld ? { withheld } : {}) };
+  const outcome = withheld === undefined ? "success" : "failure";
+  await recordDeed(tx, deedOf(request, { action: "verification_code.sent", outcome, entity: login.user_id, facts }));
 }

@@ -3,7 +3,7 @@
  * What is here already stays as it is, so an import that stopped halfway is run again.
  */
 import { type Static, Type } from "typebox";
-import { NewAccount } from "../../directory/accounts/settings.ts";
+import { NewAccountFields } from "../../directory/accounts/settings.ts";
 import { scopes } from "../../directory/scopes-schema.ts";
 import { NewUserBody } from "../../directory/users/schema.ts";
 
@@ -17,7 +17,7 @@ const argon2id =
 
 export const Plan = Type.Object(
   {
-    account: NewAccount,
+    account: NewAccountFields,
     roles: Type.Optional(
       Type.Array(
         Type.Object({ name: text(), description: optional(2_000), scope: scopes }, { additionalProperties: false }),

@@ -2,7 +2,12 @@ import { type Account, canonicalAccountId, readAccountId } from "../../directory
 import { checkAccountSettings } from "../../directory/accounts/check-settings.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
-import { checkClientId, checkSettings, checkSettingsLength, isUuid } from "../../directory/clients/check-settings.ts";
+import {
+  checkClientId,
+  checkClientSettings,
+  checkSettingsLength,
+  isUuid,
+} from "../../directory/clients/check-settings.ts";
 import { takenClientId } from "../../directory/clients/create-client.ts";
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
@@ -116,7 +121,7 @@ function checksOfClient(
 ): readonly Check[] {
   return [
     () => named(place, () => isUuid(client_id) || checkClientId(client_id)),
-    () => named(`${place}.settings`, () => checkClientSettings(settings)),
+    () => named(`${place}.settings`, () => checkPlannedSettings(settings)),
     ...grants.map(
       ({ audience }, at) =>
         () =>
@@ -133,11 +138,11 @@ function checksOfClient(
   ];
 }
 
-async function checkClientSettings(settings: object): Promise<void> {
+async function checkPlannedSettings(settings: object): Promise<void> {
   // None at all are no change, and no fault.
   if (Object.keys(settings).length === 0) return;
   const given = (await checkSchema(changeOf(ClientSettings), settings)) as Partial<ClientSettings>;
-  checkSettings(given);
+  checkClientSettings(given);
   checkSettingsLength(given);
 }
 

@@ -146,7 +146,7 @@ export type AccountSettings = Readonly<Static<typeof AccountSettings>>;
 export const AccountSettingsChange = changeOf<AccountSettings>(AccountSettings);
 
 /** What an account begins with. */
-export const NewAccount = Type.Object(
+export const NewAccountFields = Type.Object(
   {
     account_id: Type.String({ minLength: 1, maxLength: 9 }),
     name: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: "What people call it." })),

@@ -57,7 +57,7 @@ function fromRow(row: Omit<Account, "settings"> & { readonly settings: string })
   return { account: { ...row, settings: accountSettings(stored) }, stored };
 }
 
-export interface NewAccount {
+interface AccountRow {
   readonly account_id: string;
   readonly name: string;
   readonly settings: Partial<AccountSettings>;
@@ -66,7 +66,7 @@ export interface NewAccount {
 }
 
 /** @returns undefined when the id is taken. */
-export async function insertAccount(db: Database, account: NewAccount): Promise<Account | undefined> {
+export async function insertAccount(db: Database, account: AccountRow): Promise<Account | undefined> {
   const [row] = await db
     .insertInto("accounts")
     .values({ ...account, settings: JSON.stringify(account.settings), updated_at: account.created_at })

@@ -4,7 +4,7 @@ import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { checkSettings, checkSettingsLength } from "./check-settings.ts";
+import { checkClientSettings, checkSettingsLength } from "./check-settings.ts";
 import type { Client } from "./client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
@@ -95,7 +95,7 @@ export async function changeClient(
     const { name, description, settings, set_by_account: named } = by_itself ? change(before) : change;
     const after = { ...stored, ...settings };
     permit?.(held, clientSettings(after));
-    checkSettings(settings, besideOf(held, settings));
+    checkClientSettings(settings, besideOf(held, settings));
     checkSettingsLength(settings, stored);
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     if (named !== undefined && client.origin === "account")

@@ -74,7 +74,7 @@ export function checkSettingsLength(change: Partial<ClientSettings>, before: Par
  * What a schema cannot say about a client's settings. `beside`: what the client has already and they are judged
  * together with; it is not judged by itself. @throws 400 invalid_request with every fault.
  */
-export function checkSettings(settings: Partial<ClientSettings>, beside: Partial<ClientSettings> = {}): void {
+export function checkClientSettings(settings: Partial<ClientSettings>, beside: Partial<ClientSettings> = {}): void {
   const { callbacks = [], post_logout_redirect_uris = [], allowed_origins = [] } = settings;
   const together = { ...beside, ...settings };
   const faults = [

@@ -4,7 +4,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { checkClientId, checkSettings, checkSettingsLength } from "./check-settings.ts";
+import { checkClientId, checkClientSettings, checkSettingsLength } from "./check-settings.ts";
 import { type Client, isPublic } from "./client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
 import type { ClientSettings } from "./settings.ts";
@@ -41,7 +41,7 @@ export async function createClient(
   input: NewClient,
   actor: Actor,
 ): Promise<CreatedClient> {
-  checkSettings(input.settings);
+  checkClientSettings(input.settings);
   checkSettingsLength(input.settings);
   const now = directory.storage.now();
   const id = input.id ?? uuidv7(now);

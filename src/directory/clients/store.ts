@@ -152,7 +152,7 @@ export async function updateTried(
     .execute();
 }
 
-export interface NewClient {
+interface ClientRow {
   readonly account_id: string;
   readonly id: string;
   readonly client_id: string;
@@ -166,7 +166,7 @@ export interface NewClient {
 }
 
 /** @returns undefined when the client_id is taken, be it by a deleted client. */
-export async function insertClient(db: Database, client: NewClient): Promise<Client | undefined> {
+export async function insertClient(db: Database, client: ClientRow): Promise<Client | undefined> {
   const [row] = await db
     .insertInto("clients")
     .values({ ...client, settings: encode(client.settings), updated_at: client.created_at })
@@ -176,7 +176,7 @@ export async function insertClient(db: Database, client: NewClient): Promise<Cli
   return row && decode(row);
 }
 
-export interface ClientChange {
+interface ClientUpdate {
   readonly name?: string | null;
   readonly description?: string | null;
   readonly settings: Partial<ClientSettings>;
@@ -188,7 +188,7 @@ export async function updateClient(
   db: Database,
   account_id: string,
   id: string,
-  { settings, set_by_account, ...fields }: ClientChange,
+  { settings, set_by_account, ...fields }: ClientUpdate,
   now: Instant,
 ): Promise<void> {
   const names = set_by_account.length > 0 ? JSON.stringify(set_by_account) : null;

@@ -73,3 +73,8 @@ function aliases(public_url: string, id: string): string[] {
 export function canonicalAudience(account: Named, public_url: string, audience: string): string {
   return isAccountApi(account, public_url, audience) ? issuerOf(public_url, account.account_id) : audience;
 }
+
+/** Whether two names are of one audience. */
+export function isSameAudience(account: Named, public_url: string, one: string, other: string): boolean {
+  return canonicalAudience(account, public_url, one) === canonicalAudience(account, public_url, other);
+}

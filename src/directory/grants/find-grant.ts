@@ -5,7 +5,7 @@ import { lookUpAccount, type readAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { lookUpAt } from "../judge.ts";
-import { canonicalAudience, type Named } from "./audience.ts";
+import { isSameAudience, type Named } from "./audience.ts";
 import type { Grant, GrantType } from "./grant.ts";
 import { grantsOf, openTo, withPublic } from "./grants-of.ts";
 import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScopesSince } from "./store.ts";
@@ -70,10 +70,8 @@ export async function lookUpGrantOf(
   { grant_id, audience }: CameBy,
 ): Promise<Grant | undefined> {
   if (grant_id === "") return lookUpGrant(directory, account, client, audience, "authorization_code");
-  const canonical = (name: string) => canonicalAudience(account, directory.public_url, name);
-  return pickGrant(directory, client, (grants) =>
-    grants.find((grant) => grant.id === grant_id && canonical(grant.audience) === canonical(audience)),
-  );
+  const is_meant = (grant: Grant) => isSameAudience(account, directory.public_url, grant.audience, audience);
+  return pickGrant(directory, client, (grants) => grants.find((grant) => grant.id === grant_id && is_meant(grant)));
 }
 
 /**
@@ -105,10 +103,9 @@ function findFor<G extends Pick<Grant, "audience">>(
   audience: string,
   fits: (grant: G) => boolean,
 ): G | undefined {
-  const wanted = canonicalAudience(account, public_url, audience);
   return (
     grants.find((grant) => grant.audience === audience && fits(grant)) ??
-    grants.find((grant) => fits(grant) && canonicalAudience(account, public_url, grant.audience) === wanted)
+    grants.find((grant) => fits(grant) && isSameAudience(account, public_url, grant.audience, audience))
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Account } from "../accounts/account.ts";
 import type { Directory } from "../directory.ts";
-import { canonicalAudience } from "./audience.ts";
+import { isSameAudience } from "./audience.ts";
 import type { Grant, GrantOidc } from "./grant.ts";
 import { withoutSlash } from "./provider-callback.ts";
 
@@ -14,9 +14,9 @@ export function providedFor(
   grants: readonly Grant[],
   audience: string | null,
 ): readonly Provided[] {
-  const canonical = (one: string) => canonicalAudience(account, public_url, one);
   const provided = grants.filter((grant): grant is Provided => grant.oidc !== null);
-  return audience === null ? provided : provided.filter((one) => canonical(one.audience) === canonical(audience));
+  if (audience === null) return provided;
+  return provided.filter((grant) => isSameAudience(account, public_url, grant.audience, audience));
 }
 
 /** Whether one of these grants has the other server of that issuer log people in. */

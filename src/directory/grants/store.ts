@@ -100,14 +100,13 @@ export async function selectOidcSecret(db: Database, account_id: string, id: str
   return row?.oidc_client_secret ?? undefined;
 }
 
-export interface NewGrant
-  extends Pick<Grant, "account_id" | "id" | "client_id" | "audience" | "scope" | "type" | "oidc"> {
+interface GrantRow extends Pick<Grant, "account_id" | "id" | "client_id" | "audience" | "scope" | "type" | "oidc"> {
   readonly oidc_client_secret: Uint8Array | null;
   readonly created_at: Instant;
   readonly created_by: string;
 }
 
-export async function insertGrant(db: Database, grant: NewGrant): Promise<void> {
+export async function insertGrant(db: Database, grant: GrantRow): Promise<void> {
   const { oidc_client_secret, oidc, scope, ...row } = grant;
   await db
     .insertInto("grants")

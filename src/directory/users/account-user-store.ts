@@ -101,18 +101,22 @@ export function searchAccountUsers(
   });
 }
 
-export function selectRoleIds(
+/** The roles that each of these users has, deleted ones too. */
+export async function selectRoleIds(
   db: Database,
   account_id: string,
   user_ids: readonly string[],
-): Promise<readonly { readonly user_id: string; readonly role_id: string }[]> {
-  if (user_ids.length === 0) return Promise.resolve([]);
-  return db
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const held = new Map<string, string[]>(user_ids.map((id) => [id, []]));
+  if (held.size === 0) return held;
+  const rows = await db
     .selectFrom("user_roles")
     .select(["user_id", "role_id"])
     .where("account_id", "=", account_id)
     .where("user_id", "in", user_ids)
     .execute();
+  for (const { user_id, role_id } of rows) held.get(user_id)?.push(role_id);
+  return held;
 }
 
 /** Users looked at, or roles whose scopes a page holds: those of one may be forty thousand characters. */
@@ -151,7 +155,7 @@ export async function* pagesOfScopes(
     const holders = external ? page.filter(isExternal) : page;
     yield holders;
     const ids = holders.map(({ id }) => id);
-    const held = (await selectRoleIds(db, account_id, ids)).map(({ role_id }) => role_id);
+    const held = [...(await selectRoleIds(db, account_id, ids)).values()].flat();
     const further = [...new Set(held)].filter((id) => !known.has(id));
     for (const some of slices(further, PAGE)) {
       for (const id of some) known.add(id);

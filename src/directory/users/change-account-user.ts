@@ -78,6 +78,6 @@ async function holdsOther(
     if (!held || !sameSet(scope, held.scope)) return true;
   }
   if (role_ids === undefined) return false;
-  const given = (await selectRoleIds(db, account_id, [id])).map(({ role_id }) => role_id);
+  const given = (await selectRoleIds(db, account_id, [id])).get(id) ?? [];
   return !sameSet(role_ids, await findLiveOf(directory, account_id, given, db));
 }

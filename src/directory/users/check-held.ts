@@ -42,8 +42,7 @@ async function checkEach(directory: Directory, role: Role, scope: readonly strin
   for await (const page of pagesOfHolders(read, account_id, role.id)) {
     for (const some of slices(page, USERS)) {
       const ids = some.map(({ user_id }) => user_id);
-      const held = new Map<string, string[]>(ids.map((id) => [id, []]));
-      for (const { user_id, role_id } of await selectRoleIds(read, account_id, ids)) held.get(user_id)?.push(role_id);
+      const held = await selectRoleIds(read, account_id, ids);
       for (const user of await selectOwnScopes(read, account_id, ids)) {
         const role_ids = (held.get(user.id) ?? []).toSorted();
         // Most of them hold the same.

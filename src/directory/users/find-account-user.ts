@@ -35,7 +35,7 @@ export async function lookUpAccountUser(
 ): Promise<AccountUser | undefined> {
   const row = await selectAccountUser(db, account_id, filter);
   if (!row) return undefined;
-  const ids = (await selectRoleIds(db, account_id, [row.id])).map(({ role_id }) => role_id);
+  const ids = (await selectRoleIds(db, account_id, [row.id])).get(row.id) ?? [];
   return { ...row, roles: await findRolesOf(directory, account_id, ids, db) };
 }
 

@@ -56,9 +56,7 @@ export async function* pagesOfAccountUsers(
 export function openHeldRoles(directory: Directory, account_id: string) {
   const areLive = openLiveRoles(directory, account_id);
   return async (user_ids: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> => {
-    const held = new Map<string, string[]>(user_ids.map((id) => [id, []]));
-    for (const { user_id, role_id } of await selectRoleIds(directory.storage.read, account_id, user_ids))
-      held.get(user_id)?.push(role_id);
+    const held = await selectRoleIds(directory.storage.read, account_id, user_ids);
     const live = await areLive([...held.values()].flat());
     return new Map([...held].map(([id, role_ids]) => [id, role_ids.filter((one) => live.has(one)).toSorted()]));
   };

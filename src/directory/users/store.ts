@@ -28,14 +28,14 @@ export const columns = [
 const userOf = (row: User): User =>
   Object.fromEntries(columns.map((column) => [column, row[column]])) as unknown as User;
 
-export interface NewUser extends Omit<User, "second_factor" | "updated_at" | "deleted_at" | "deleted_by"> {
+interface UserRow extends Omit<User, "second_factor" | "updated_at" | "deleted_at" | "deleted_by"> {
   readonly email_canonical: string | null;
 }
 
 /** @returns false when the address or the customer_id is taken. */
 export async function insertUser(
   db: Database,
-  user: NewUser,
+  user: UserRow,
   profile: object = {},
   scope: readonly string[] = [],
 ): Promise<boolean> {

@@ -9,6 +9,7 @@
  *
  * RFC 6749 §4.1–4.2, OpenID Connect Core §2, RFC 7636 §4.3, RFC 9207, RFC 9700 §2.1.
  */
+import { occasionOf } from "../../authentication/occasion.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
@@ -93,10 +94,9 @@ async function redeem(
   caller: Caller,
   { request, client, grant }: PermittedRequest,
 ): Promise<AuthenticatedSubject> {
-  const { account, bearer, facts, now } = caller;
   const { audience, verification_code, connection, login_session_id, ident_type, ident } = request;
   const subject = await redeemCode(oauth, {
-    account,
+    ...occasionOf(caller),
     client,
     grant_id: grant.id,
     audience,
@@ -105,9 +105,6 @@ async function redeem(
     login_session_id,
     ident_type,
     ident,
-    actor: bearer.subject,
-    facts,
-    now,
   });
   await askSecondFactor(oauth.directory, caller, { client, grant, subject }, () => continuationOf(request));
   return subject;

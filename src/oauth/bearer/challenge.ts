@@ -1,6 +1,6 @@
 /** What whoever is refused for a token learns, to come back with a better one: `WWW-Authenticate` of RFC 6750 §3. */
 import type { FastifyRequest } from "fastify";
-import { issuerOf, pathOf } from "../../directory/accounts/account.ts";
+import { pathOf } from "../../directory/accounts/account.ts";
 import { errorDescription, Refusal, refuse } from "../../errors.ts";
 import { asymmetric_algs } from "../../secrets/public-key.ts";
 import { userinfoAudience } from "../scopes.ts";
@@ -39,7 +39,7 @@ export function challengeOf<E extends Error>(error: E): E | Refusal {
 export function finishChallenge(public_url: string, said: string, request: FastifyRequest): string {
   const { headers, account_id, originalUrl } = request;
   const scheme = comesByProof(headers.authorization) ? "DPoP" : said.split(" ", 1)[0];
-  const resource = userinfoAudience(issuerOf(public_url, account_id));
+  const resource = userinfoAudience(public_url, account_id);
   const { origin } = new URL(public_url);
   const parts = [
     said.replace(/^\w+/, scheme ?? ""),

@@ -8,7 +8,7 @@ import { instant } from "../../storage/storage.ts";
 import { type AuthorizationCode, mintAuthorizationCode, newAuthorizationCode } from "../authorization-code.ts";
 import { acr_values, authorizePerson } from "../authorization-for.ts";
 import { approveDevice } from "../device/answer-device.ts";
-import { LIFETIME } from "../device/device-code.ts";
+import { DEVICE_CODE_LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { identity_scopes, userinfoAudience } from "../scopes.ts";
 import { claimsAbout, toldByScope } from "../userinfo/claims-about.ts";
@@ -49,7 +49,7 @@ export async function answerWithCode(
     const code = mintAuthorizationCode(directory.master_keys, account_id, content, now);
     return codeAnswer(parameters, code, issuerOf(directory.public_url, account_id));
   }
-  const earned = newAuthorizationCode(content, now, LIFETIME);
+  const earned = newAuthorizationCode(content, now, DEVICE_CODE_LIFETIME);
   if (await approveDevice(oauth, account_id, device, earned)) return { to: parameters, parameters: [["done", "yes"]] };
   throw waitsNoMore(parameters);
 }
@@ -127,7 +127,7 @@ async function contentFor(
     account,
     client,
     grant: { id: grant_id, scope: scope.filter((one) => !identity_scopes.includes(one)) },
-    audience: audience ?? userinfoAudience(issuerOf(directory.public_url, account.account_id)),
+    audience: audience ?? userinfoAudience(directory.public_url, account.account_id),
     subject: subjectOf(user, identity, session, sid),
   };
   const { issuing: _issuing, ...authorization } = await authorizePerson(directory, login);

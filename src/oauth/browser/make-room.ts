@@ -5,14 +5,14 @@ import { takeBudgetsIn } from "../../limits/limits.ts";
 import { rowIs, rowOf } from "../../storage/by-key.ts";
 import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { type Database, instant } from "../../storage/storage.ts";
-import { LIFETIME as CODE_LIVES } from "../authorization-code.ts";
-import { LIFETIME as DEVICE_CODE_LIVES } from "../device/device-code.ts";
+import { CODE_LIFETIME } from "../authorization-code.ts";
+import { DEVICE_CODE_LIFETIME } from "../device/device-code.ts";
 import { type Answering, LED_LIMIT } from "./answer-statement.ts";
 
 /** Logins that one transaction ends. */
 const PAGE = 100;
 /** No code is redeemed later; milliseconds. A minute more than any lives, for whoever redeems one in its last moment. */
-const REDEEMED_BY = DEVICE_CODE_LIVES + 60_000;
+const REDEEMED_BY = DEVICE_CODE_LIFETIME + 60_000;
 
 const KEY = { account_id: "a.account_id", id: "a.sid" };
 
@@ -105,7 +105,7 @@ async function selectLeast(
         a.created_at > ${instant(now - REDEEMED_BY)}) as alive
     from session_authorizations a
     where a.account_id = ${account_id} and a.session_id = ${session_id} and a.client_id = ${client_id}
-      and a.created_at <= ${instant(now - CODE_LIVES)} and not ${sql.raw(GOES_ON)}
+      and a.created_at <= ${instant(now - CODE_LIFETIME)} and not ${sql.raw(GOES_ON)}
     order by alive, (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
       ${sql.raw(FAMILY)}) is true, a.created_at, a.sid
     limit ${sql.lit(Math.min(PAGE, Number(held) - 1))}`.execute(db);

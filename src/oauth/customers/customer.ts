@@ -2,6 +2,7 @@
  * Customers who log in with their address or number and a password or PIN, at the addresses that shops and their clients
  * already use. A PIN is only ever good before a second factor.
  */
+import { occasionOf } from "../../authentication/occasion.ts";
 import { provePassword } from "../../authentication/passwords/prove-password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { findPerson } from "../../authentication/verification/person.ts";
@@ -22,8 +23,6 @@ export interface CustomerRequest {
   readonly type: "customer" | "company";
   readonly ident_type: "email" | "phone_number";
   readonly ident: string;
-  /** BCP 47; the language of messages that the request asks for. */
-  readonly locale: string | undefined;
 }
 
 /** The calling client, its grant, and whom it names. */
@@ -61,7 +60,6 @@ export function proveCustomer(
   password: Secret,
   asks_for_factor: boolean,
 ): Promise<AuthenticatedSubject> {
-  const { account, bearer, facts, source, now } = caller;
-  const login = { account, client_id: client.id, grant_id: grant.id, person, password, source: source(client) };
-  return provePassword(directory, { ...login, asks_for_factor, pin: true, actor: bearer.subject, facts, now });
+  const login = { client_id: client.id, grant_id: grant.id, person, password, source: caller.source(client) };
+  return provePassword(directory, { ...occasionOf(caller), ...login, asks_for_factor, pin: true });
 }

@@ -3,6 +3,7 @@ import { channelsOf, preferredChannel } from "../../authentication/mfa/factors.t
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
 import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
+import { occasionOf } from "../../authentication/occasion.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { finishFirstFactor, tokenContinuation } from "../finish-first-factor.ts";
@@ -50,10 +51,14 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
  */
 export async function recoverCustomer(oauth: Oauth, request: CustomerRequest): Promise<Recovery> {
   const { client, grant, person, named } = await nameCustomer(oauth, request);
-  const { caller, audience, locale } = request;
-  const { account, bearer, facts, source, now } = caller;
+  const { caller, audience } = request;
+  const { account } = caller;
   const continuation = tokenContinuation({ audience, lasting: true });
-  const login = { account, client, grant_id: grant.id, person, named, source: source(client), continuation, now };
-  const message = { channel: account.settings.mfa_recovery_channel, locale, sender: senderOf(account, client) };
-  return recoverLogin(oauth, { ...login, ...message, actor: bearer.subject, facts });
+  const login = { client, grant_id: grant.id, person, named, source: caller.source(client), continuation };
+  const message = {
+    channel: account.settings.mfa_recovery_channel,
+    locale: caller.locale(),
+    sender: senderOf(account, client),
+  };
+  return recoverLogin(oauth, { ...occasionOf(caller), ...login, ...message });
 }

@@ -1,6 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { forgetGuesses, giveBackOfSource, takeOfSource } from "../../authentication/guesses/guess.ts";
 import { asksForFactor, factorsOf } from "../../authentication/mfa/factors.ts";
+import { deedOf, occasionOf } from "../../authentication/occasion.ts";
 import {
   checkNewPassword,
   deletePassword,
@@ -9,7 +10,6 @@ import {
 } from "../../authentication/passwords/password.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
-import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
@@ -38,14 +38,14 @@ const forResets = (client: Client): Client => ({
  * @throws 429 too_many_requests.
  */
 export async function offerReset(oauth: Oauth, { client }: NamedCustomer, request: CustomerRequest): Promise<void> {
-  const { caller, ident: email, audience, locale } = request;
-  const { account, bearer, facts, now } = caller;
+  const { caller, ident: email, audience } = request;
+  const { bearer } = caller;
   const source = caller.source(client);
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
-  const about = { account, client: forResets(client), audience, purpose, connection, email, user_type, source };
+  const about = { client: forResets(client), audience, purpose, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
-  await sendCode(oauth, { ...about, own, locale, actor: bearer.subject, facts, now });
+  await sendCode(oauth, { ...occasionOf(caller), ...about, own, locale: caller.locale() });
 }
 
 /**
@@ -65,7 +65,7 @@ export async function resetPassword(
   password: Secret,
 ): Promise<void> {
   const { directory } = oauth;
-  const { account, bearer, facts, now } = caller;
+  const { account, now } = caller;
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
   // Hashing costs as much for a code that was made up as for one that is right.
@@ -79,19 +79,17 @@ export async function resetPassword(
     throw error;
   });
   const hashed = { kind: "password", hash, set_over: "email" } as const;
-  const about = {
-    account,
+  const { user_id, second_factor } = await redeemCode(oauth, {
+    ...occasionOf(caller),
     client: forResets(client),
     grant_id: grant.id,
     audience,
     purpose,
     verification_code,
     connection: "email",
-    ident_type: "email" as const,
+    ident_type: "email",
     ident,
-  };
-  const actor = bearer.subject;
-  const { user_id, second_factor } = await redeemCode(oauth, { ...about, actor, facts, now });
+  });
   await giveBack();
   const shown = { user_id, password_set_over: hashed.set_over };
   if (second_factor && (await factorsOf(directory, account, shown, "pwd")).length === 0) {
@@ -110,8 +108,7 @@ export async function resetPassword(
     // A mailbox alone gives back no guesses at what else a login takes.
     const { user_type } = client.settings;
     if (!asksForFactor(account, second_factor, "pwd", user_type)) await forgetGuesses(tx, { account_id, user_id });
-    const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
-    await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });
+    await recordDeed(tx, deedOf({ ...caller, actor: user_id }, { action: "password.changed", entity: user_id }));
     await endLoginsOf(tx, directory, { account_id, user_id });
   });
 }

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuseField } from "../../errors.ts";
@@ -35,8 +34,7 @@ async function customerRequest(
   { audience, type, ident_type, ident }: Named,
 ): Promise<CustomerRequest> {
   const caller = await callerOf(directory, request, request.bearer);
-  const locale = requestedLanguage(request.headers["accept-language"]);
-  return { caller, audience, type, ident_type, ident, locale };
+  return { caller, audience, type, ident_type, ident };
 }
 
 export function customerRoutes(app: App, oauth: Oauth): void {

@@ -48,7 +48,7 @@ export interface DeviceRequest {
 }
 
 /** Both codes live so long; milliseconds. */
-export const LIFETIME = 600_000;
+export const DEVICE_CODE_LIFETIME = 600_000;
 /** How often a device may ask at first, and how much slower after each time that it was too quick; milliseconds. */
 export const INTERVAL = 5_000;
 

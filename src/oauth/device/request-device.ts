@@ -10,10 +10,10 @@ import type { Oauth } from "../oauth.ts";
 import { spaceSeparated } from "../space-separated.ts";
 import { type Target, targetOf } from "../target.ts";
 import {
+  DEVICE_CODE_LIFETIME,
   type DeviceParameters,
   deviceDigest,
   INTERVAL,
-  LIFETIME,
   newDeviceCode,
   newUserCode,
   userCodeDigests,
@@ -55,7 +55,7 @@ export async function requestDevice({ directory }: Oauth, client: Client, asks: 
   const parameters = { ...parametersOf(target, asked), redirect_uri: verification_uri, device: id };
   const device_code = newDeviceCode();
   const now = storage.now();
-  const times = { created_at: instant(now), expires_at: instant(now + LIFETIME) };
+  const times = { created_at: instant(now), expires_at: instant(now + DEVICE_CODE_LIFETIME) };
   const waiting = { state: "pending", answer: null, poll_interval: INTERVAL, polled_at: null } as const;
   for (;;) {
     const user_code = newUserCode();
@@ -65,7 +65,7 @@ export async function requestDevice({ directory }: Oauth, client: Client, asks: 
     const row = { account_id, id, client_id: client.id, parameters, ...waiting, ...times, ...digests };
     if (!(await storage.write((tx) => insertDeviceRequest(tx.db, row)))) continue;
     const verification_uri_complete = `${verification_uri}?user_code=${user_code}`;
-    const seconds = { expires_in: LIFETIME / 1000, interval: INTERVAL / 1000 };
+    const seconds = { expires_in: DEVICE_CODE_LIFETIME / 1000, interval: INTERVAL / 1000 };
     return { device_code, user_code, verification_uri, verification_uri_complete, ...seconds };
   }
 }

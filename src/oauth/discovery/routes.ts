@@ -9,7 +9,7 @@ import type { App } from "../../http/server.ts";
 import { publishedKeys, readyKeys } from "../../tokens/keys/find-key.ts";
 import type { Jwk } from "../../tokens/keys/key.ts";
 import type { Oauth } from "../oauth.ts";
-import { userinfoAudience } from "../scopes.ts";
+import { USERINFO } from "../scopes.ts";
 import { metadataOf, resourceMetadataOf } from "./metadata.ts";
 
 const Key = Type.Record(Type.String(), Type.String(), { description: "A public JWK (RFC 7517)." });
@@ -74,7 +74,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
       "RFC 9728. Its `resource` is the issuer, which a token for any operation of the account API is asked for by.",
     ],
     [
-      userinfoAudience(""),
+      USERINFO,
       "oauth_userinfo_resource_get",
       "Metadata of userinfo as a protected resource",
       "RFC 9728; a request that userinfo refuses hears this address in its challenge.",

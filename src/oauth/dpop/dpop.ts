@@ -111,7 +111,7 @@ export async function shownProof(
 }
 
 /** @throws 400 invalid_dpop_proof when the client takes bound tokens alone, and no proof came. */
-export function checkShown({ settings }: Client, proof: Proof | undefined): void {
+export function checkProofCame({ settings }: Client, proof: Proof | undefined): void {
   if (settings.dpop_bound_access_tokens && proof === undefined)
     throw refuse("invalid_dpop_proof", { message: "This client's tokens are bound to a key: send DPoP." });
 }

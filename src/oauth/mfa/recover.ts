@@ -7,6 +7,7 @@
 import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
+import { occasionOf } from "../../authentication/occasion.ts";
 import { findNamedPerson, namedBy } from "../../authentication/usernames/find-person.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
@@ -19,25 +20,23 @@ export interface Forgotten {
   readonly username: string;
   readonly audience: string;
   readonly channel: OobChannel;
-  /** BCP 47; what the request asks for. */
-  readonly locale: string | undefined;
 }
 
 /** A login without the password, by the client that calls. @throws 403 unauthorized_client; 429 too_many_requests. */
 export async function recoverNamed(
   oauth: Oauth,
   caller: Caller,
-  { username, audience, channel, locale }: Forgotten,
+  { username, audience, channel }: Forgotten,
 ): Promise<Recovery> {
   const { directory } = oauth;
-  const { account, bearer, facts, source, now } = caller;
+  const { account, bearer } = caller;
   const client = await findClient(directory, account.account_id, bearer.client_uuid);
   checkBound(client);
   const { id: grant_id } = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
   const continuation = tokenContinuation({ audience, lasting: true });
-  const who = { person, named: namedBy(username), source: source(client) };
-  const login = { account, client, grant_id, ...who, continuation, now };
-  const message = { channel, locale, sender: senderOf(account, client) };
-  return recoverLogin(oauth, { ...login, ...message, actor: bearer.subject, facts });
+  const who = { person, named: namedBy(username), source: caller.source(client) };
+  const login = { client, grant_id, ...who, continuation };
+  const message = { channel, locale: caller.locale(), sender: senderOf(account, client) };
+  return recoverLogin(oauth, { ...occasionOf(caller), ...login, ...message });
 }

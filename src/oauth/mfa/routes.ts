@@ -1,15 +1,10 @@
-import { senderOf } from "../../authentication/messages/enqueue-message.ts";
-import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
-import { challengeFactor } from "../../authentication/mfa/challenge.ts";
-import { openLogin } from "../../authentication/mfa/open-login.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
-import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
 import { callerOf } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
+import { challengeLogin } from "./challenge.ts";
 import { recoverNamed } from "./recover.ts";
 import { ChallengeBody, ChallengeReply, RecoveryBody, RecoveryReply } from "./schema.ts";
 
@@ -36,22 +31,9 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { account_id, bearer, body } = request;
-      const { account, facts, source, now } = await callerOf(directory, request, bearer);
-      const pending = await openLogin(directory, account_id, secret(body.mfa_token), now);
-      const client = await findClient(directory, account_id, pending.client_id);
-      checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
-      const about = {
-        account,
-        pending,
-        sender: senderOf(account, client),
-        source: source(client),
-        locale: requestedLanguage(request.headers["accept-language"]),
-        actor: bearer.subject,
-        facts,
-        now,
-      };
-      const oob_code = await challengeFactor(oauth, { ...about, channel: body.oob_channel });
+      const { mfa_token, oob_channel } = request.body;
+      const caller = await callerOf(directory, request, request.bearer);
+      const oob_code = await challengeLogin(oauth, caller, secret(mfa_token), oob_channel);
       reply.headers(no_store);
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, oob_code: reveal(oob_code) };
     },
@@ -77,9 +59,8 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { username, audience, oob_channel: channel = "sms" } = request.body;
-      const locale = requestedLanguage(request.headers["accept-language"]);
       const caller = await callerOf(directory, request, request.bearer);
-      const { mfa_token, oob_code } = await recoverNamed(oauth, caller, { username, audience, channel, locale });
+      const { mfa_token, oob_code } = await recoverNamed(oauth, caller, { username, audience, channel });
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, ...codes };

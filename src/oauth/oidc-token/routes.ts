@@ -1,6 +1,6 @@
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
-import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
+import { callerOf } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { accessTokenReply, no_store } from "../token-reply.ts";
 import { logInUpstream } from "./log-in-upstream.ts";
@@ -32,8 +32,8 @@ export function oidcTokenRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { bearer, body } = request;
-      const { tokens, authority, claims } = await logInUpstream(oauth, bearer, body, factsOf(request));
+      const caller = await callerOf(oauth.directory, request, request.bearer);
+      const { tokens, authority, claims } = await logInUpstream(oauth, caller, request.body);
       reply.headers(no_store);
       return { ...accessTokenReply(tokens), user_info: { authority, value: { ...claims } } };
     },

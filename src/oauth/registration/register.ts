@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { checkSettings, checkSettingsLength } from "../../directory/clients/check-settings.ts";
+import { checkClientSettings, checkSettingsLength } from "../../directory/clients/check-settings.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { judgeAccount } from "../../directory/judge.ts";
@@ -44,7 +44,7 @@ export async function registerClient(
   const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOfStranger(withoutSecret(metadata));
   // Before it is counted: what is refused for itself uses up nothing that others share.
   await inRegistrationTerms(async () => {
-    checkSettings(settings);
+    checkClientSettings(settings);
     checkSettingsLength(settings);
   });
   if (!allowed) await chargeNewClient(directory, account_id, source);

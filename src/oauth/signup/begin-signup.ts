@@ -1,9 +1,11 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { codeDigest, newChallenge, TYPABLE_LENGTH } from "../../authentication/codes/code.ts";
 import { enqueueMessage } from "../../authentication/messages/enqueue-message.ts";
+import { deedOf } from "../../authentication/occasion.ts";
 import { identifierDigest } from "../../authentication/verification/person.ts";
 import { type Account, isOwner } from "../../directory/accounts/account.ts";
-import type { Actor, Directory } from "../../directory/directory.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
@@ -11,16 +13,10 @@ import { spendBudgets } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Caller } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { SIGNUP_LIFETIME, type Signup } from "./signup.ts";
 import { insertSignup } from "./store.ts";
-
-interface Applying {
-  /** Where the applicant is; null when nothing is known. */
-  readonly source: string | null;
-  /** The client by which they apply. */
-  readonly client_uuid: string;
-}
 
 /**
  * Mails the applicant a code.
@@ -29,17 +25,14 @@ interface Applying {
  */
 export async function beginSignup(
   { directory, nudge }: Oauth,
-  owner: Account,
+  caller: Caller,
   applicant: Readonly<Record<string, unknown>> & { readonly email: string },
-  locale: string | undefined,
-  applying: Applying,
-  actor: Actor,
 ): Promise<Pick<Signup, "id" | "email">> {
+  const { account: owner, now } = caller;
   checkOpen(owner);
   const { storage, master_keys } = directory;
   const { account_id, settings, name } = owner;
   const email = readEmail(applicant.email);
-  const now = storage.now();
   const { challenge, code } = newChallenge(master_keys, { account_id, format: "typable", length: TYPABLE_LENGTH });
   const binding = { account_id, client_id: "", audience: "", person: "" };
   const { format, length, ...parts } = challenge;
@@ -54,7 +47,7 @@ export async function beginSignup(
     verified_at: null,
     created_account_id: null,
   };
-  await chargeSignup(directory, owner, { email, ...applying }, now);
+  await chargeSignup(directory, caller, email);
   await storage.write(async (tx) => {
     await insertSignup(tx.db, row);
     const message = {
@@ -67,10 +60,10 @@ export async function beginSignup(
       kind: "verification",
       purpose: "account_signup",
       to: email,
-      locale: locale ?? settings.locale,
+      locale: caller.locale() ?? settings.locale,
     } as const;
     await enqueueMessage(tx, { ...message, ...about, code: { ...row, format, length }, now });
-    await recordDeed(tx, { account_id, action: "signup.begun", entity: row.id, now: row.created_at, actor });
+    await recordDeed(tx, deedOf(caller, { action: "signup.begun", entity: row.id }));
   });
   nudge();
   return { id: row.id, email };
@@ -81,19 +74,24 @@ export async function beginSignup(
  *
  * @throws 429 too_many_requests.
  */
-async function chargeSignup(
-  { storage, master_keys }: Directory,
-  { account_id, settings }: Account,
-  { email, source, client_uuid }: { readonly email: string } & Applying,
-  now: number,
-): Promise<void> {
+async function chargeSignup(directory: Directory, caller: Caller, email: string): Promise<void> {
+  const { storage, master_keys } = directory;
+  const { account, bearer, now } = caller;
+  const { account_id, settings } = account;
+  const client = await lookUpClient(directory, account_id, bearer.client_uuid);
+  const source = client ? caller.source(client) : null;
   const address = identifierDigest(master_keys, account_id, "account_user", { type: "email", value: email });
   const from: readonly Charge[] =
     source === null ? [] : sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
   const charges: readonly Charge[] = [
     { account_id, budget: "factor_send", subject: `signup ${address}` },
     // Beside its logins: applicants are strangers, who could use those up.
-    { account_id, budget: "send_client", subject: `signup ${client_uuid}`, limit: settings.client_sends_per_minute },
+    {
+      account_id,
+      budget: "send_client",
+      subject: `signup ${bearer.client_uuid}`,
+      limit: settings.client_sends_per_minute,
+    },
   ];
   await spendBudgets(storage, [...from, ...charges], now);
 }

@@ -1,14 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { Type } from "typebox";
-import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
-import { sourceOf } from "../../directory/clients/end-user-source.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { bearer_refusals, EndUserHeaders, NOTHING, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { secret } from "../../secrets/secret.ts";
+import { callerOf } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { accessTokenReply, no_store } from "../token-reply.ts";
 import { beginSignup } from "./begin-signup.ts";
@@ -47,14 +45,9 @@ export function signupRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const owner = await findAccount(directory, request.account_id);
-      const locale = requestedLanguage(request.headers["accept-language"]);
-      const { client_uuid } = request.bearer;
-      const client = await lookUpClient(directory, request.account_id, client_uuid);
-      const source = client ? sourceOf(request.bearer, client, request.headers["end-user-ip"], request.ip) : null;
+      const caller = await callerOf(directory, request, request.bearer);
       const documented = readDocumented(request.body);
-      const application = documented ?? (request.body as Application);
-      const begun = await beginSignup(oauth, owner, application, locale, { source, client_uuid }, actorOf(request));
+      const begun = await beginSignup(oauth, caller, documented ?? (request.body as Application));
       return documented ? reply.code(202).send(NOTHING) : begun;
     },
   });

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
+import { deedOf } from "../../authentication/occasion.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
 import { type Concerned, checkAlive } from "../../directory/check-alive.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -13,7 +13,6 @@ import { type AccountUser, holdingOfProvider, holdingsOf } from "../../directory
 import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
 import { noteSeen } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
-import { instant } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
@@ -120,15 +119,15 @@ async function exchangeForeign(
 /** @throws 403 unauthorized_client when client, grant or user died meanwhile. */
 async function recordExchange(
   { storage }: Directory,
-  { account: { account_id }, facts, now }: Caller,
+  caller: Caller,
   concerned: Omit<Concerned, "account_id">,
   sid: string,
 ): Promise<void> {
+  const { account_id } = caller.account;
   const { user_id } = concerned;
-  const about = { grant_type: "account_user", sid };
-  const deed = { account_id, action: "auth.token", entity: user_id, now: instant(now), facts: about };
+  const exchanged = { action: "auth.token", entity: user_id, facts: { grant_type: "account_user", sid } };
   await storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, ...concerned });
-    await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });
+    await recordDeed(tx, deedOf({ ...caller, actor: user_id }, exchanged));
   });
 }

@@ -1,6 +1,6 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { isSameAudience } from "../../directory/grants/audience.ts";
 import { refuse } from "../../errors.ts";
 
 /**
@@ -14,7 +14,6 @@ export function checkTarget(
   audience: string,
   wanted: string | undefined,
 ): void {
-  const canonical = (one: string) => canonicalAudience(account, public_url, one);
-  if (wanted === undefined || canonical(wanted) === canonical(audience)) return;
+  if (wanted === undefined || isSameAudience(account, public_url, wanted, audience)) return;
   throw refuse("invalid_target", { message: "This authorization is for another API." });
 }

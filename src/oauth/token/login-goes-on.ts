@@ -1,4 +1,4 @@
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
@@ -89,7 +89,7 @@ async function grantOf(
   client: Client,
   login: Login,
 ): Promise<Given | undefined> {
-  const for_userinfo = login.audience === userinfoAudience(issuerOf(directory.public_url, account.account_id));
+  const for_userinfo = login.audience === userinfoAudience(directory.public_url, account.account_id);
   if (login.grant_id === "" && for_userinfo) return { id: "", scope: [] };
   return lookUpGrantOf(directory, account, client, login);
 }

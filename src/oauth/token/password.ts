@@ -1,3 +1,4 @@
+import { occasionOf } from "../../authentication/occasion.ts";
 import { provePassword } from "../../authentication/passwords/prove-password.ts";
 import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
@@ -23,14 +24,21 @@ export interface UsernameLogin {
  */
 export async function logInWithPassword(oauth: Oauth, caller: Caller, login: UsernameLogin): Promise<PersonTokens> {
   const { directory } = oauth;
-  const { account, bearer, facts, source, now } = caller;
+  const { account, bearer } = caller;
   const { username, password, audience } = login;
   const client = await findClient(directory, account.account_id, bearer.client_uuid);
   checkBound(client);
   const grant = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
-  const about = { account, client_id: client.id, grant_id: grant.id, person, password, source: source(client) };
-  const asked = { asks_for_factor: !bearer.scope.includes(NO_MFA), pin: false };
-  const subject = await provePassword(directory, { ...about, ...asked, actor: bearer.subject, facts, now });
+  const subject = await provePassword(directory, {
+    ...occasionOf(caller),
+    client_id: client.id,
+    grant_id: grant.id,
+    person,
+    password,
+    asks_for_factor: !bearer.scope.includes(NO_MFA),
+    pin: false,
+    source: caller.source(client),
+  });
   return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
 }

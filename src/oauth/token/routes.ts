@@ -5,7 +5,7 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
-import { checkShown, nonceHeader, presentedBy, shownProof } from "../dpop/dpop.ts";
+import { checkProofCame, nonceHeader, presentedBy, shownProof } from "../dpop/dpop.ts";
 import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
@@ -96,7 +96,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
       const { directory } = oauth;
       const proof = await shownProof(directory, account_id, presentedBy(request));
       const client = await authenticate(oauth, request, body);
-      checkShown(client, proof);
+      checkProofCame(client, proof);
       reply.headers(no_store);
       if (proof) reply.headers(nonceHeader(directory.master_keys, account_id, directory.storage.now()));
       return tokenReply(await standardToken(oauth, client, body, factsOf(request), proof));

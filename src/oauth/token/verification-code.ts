@@ -1,25 +1,22 @@
+import { occasionOf } from "../../authentication/occasion.ts";
 import { lookUpCodeClient } from "../../authentication/verification/find-code-client.ts";
-import { redeemCode, refuseUnknownCode } from "../../authentication/verification/redeem.ts";
+import { type RedeemRequest, redeemCode, refuseUnknownCode } from "../../authentication/verification/redeem.ts";
 import type { UserType } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import { findGrant, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import { actsFor, checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
-import type { Secret } from "../../secrets/secret.ts";
 import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import { finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 
-export interface CodeLogin {
-  readonly verification_code: Secret;
-  readonly ident_type?: "email" | "phone_number" | "user_id" | undefined;
-  readonly ident?: string | undefined;
-  readonly login_session_id?: string | undefined;
-  readonly connection?: string | undefined;
-  readonly audience: string;
-}
+/** What a caller says of a code. */
+export type CodeLogin = Pick<
+  RedeemRequest,
+  "verification_code" | "ident_type" | "ident" | "login_session_id" | "connection" | "audience"
+>;
 
 /**
  * A verification code, with whom it was sent to, for a person's token. The code says which client it was made for: its grant and
@@ -29,12 +26,12 @@ export interface CodeLogin {
  */
 export async function logInWithCode(oauth: Oauth, caller: Caller, login: CodeLogin): Promise<PersonTokens> {
   const { directory } = oauth;
-  const { account, bearer, facts, now } = caller;
+  const { account, bearer } = caller;
   const { audience } = login;
   const { client, named } = await clientOf(oauth, caller, login);
   checkActsFor(bearer, client);
   checkBound(client);
-  const about = { ...login, account, client, actor: bearer.subject, facts, now };
+  const about = { ...occasionOf(caller), ...login, client };
   const grant = named
     ? await findGrant(directory, account, client, audience, "authorization_code")
     : await lookUpGrant(directory, account, client, audience, "authorization_code");
