@@ -4,7 +4,7 @@ import { changeSettings } from "../directory/accounts/change-settings.ts";
 import { checkAccountSettings } from "../directory/accounts/check-settings.ts";
 import { createAccount } from "../directory/accounts/create-account.ts";
 import { listAccounts } from "../directory/accounts/find-account.ts";
-import { AccountSettingsChange, NewAccountFields } from "../directory/accounts/settings.ts";
+import { AccountChange, NewAccountFields } from "../directory/accounts/settings.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAnAccountApi } from "../directory/grants/audience.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
@@ -109,17 +109,19 @@ function showCommand(): Command {
 
 function setCommand(): Command {
   return new Command("set")
-    .description("Change settings of an account, as PATCH auth/settings does; `account show` lists them.")
+    .description("Change the name of an account, or settings, as PATCH auth/settings does; `account show` lists them.")
     .argument(...account_argument)
     .argument(...typed_argument, collectTyped)
     .option("--json", "print JSON")
     .action((name: string, typed: Typed, options: Output) =>
       withCore(options, async ({ directory }) => {
         const { account_id } = await findNamedAccount(directory, name);
-        const change = await readTyped(AccountSettingsChange, typed);
+        const change = await readTyped(AccountChange, typed);
         const account = await changeSettings(directory, account_id, change, actor);
         const shown = view(directory, account);
-        const changed = Object.fromEntries(Object.entries(shown.settings).filter(([key]) => Object.hasOwn(typed, key)));
+        const changed = Object.fromEntries(
+          Object.entries({ name: shown.name, ...shown.settings }).filter(([key]) => Object.hasOwn(typed, key)),
+        );
         const warnings = Object.entries(change.public_client_grants ?? {}).flatMap(([audience, scope]) =>
           warningsOf("public_client_grants", scope, isAnAccountApi(account, directory.public_url, audience)),
         );

@@ -4,7 +4,9 @@
  */
 import { InvalidArgumentError } from "commander";
 import type { Static, TSchema } from "typebox";
-import { refuseField } from "../errors.ts";
+import { slips } from "../config/misspelled.ts";
+import { type Fault, Refusal, refuseField } from "../errors.ts";
+import { malformed } from "../http/error-reply.ts";
 import { readJson } from "../http/json.ts";
 import { checkSchema } from "./check-schema.ts";
 
@@ -25,11 +27,22 @@ export function collectTyped(word: string, before: Typed = {}): Typed {
   return { ...before, [key]: text };
 }
 
-/** The change that was typed. @throws 400 invalid_request naming every key that is at fault. */
+/** The change that was typed. @throws 400 invalid_request naming every key that is at fault, and what was meant. */
 export async function readTyped<T extends TSchema>(schema: T, typed: Typed): Promise<Static<T>> {
   const { properties } = schema as unknown as { readonly properties: Readonly<Record<string, Property>> };
   const values = Object.entries(typed).map(([key, text]) => [key, parsed(key, text, properties[key])]);
-  return checkSchema(schema, Object.fromEntries(values));
+  return checkSchema(schema, Object.fromEntries(values)).catch((error: unknown) => {
+    const faults = error instanceof Refusal ? error.options.errors : undefined;
+    throw faults ? malformed(faults.map((fault) => explained(fault, Object.keys(properties)))) : error;
+  });
+}
+
+function explained(fault: Fault, known: readonly string[]): Fault {
+  const { path, code, message } = fault;
+  const meant = code === "unknown" ? known.find((name) => slips(name).includes(path)) : undefined;
+  if (meant) return { ...fault, message: `${message} (did you mean ${meant}?)` };
+  const is_list = code === "type" && message.endsWith("an array") && known.includes(path);
+  return is_list ? { ...fault, message: `${message}: JSON, such as ${path}='["…"]'` } : fault;
 }
 
 interface Property {

@@ -8,7 +8,7 @@ const OF_A_SERVICE =
 const LONG_ENOUGH = 8;
 
 /** What fingers make of a name: neighbours swapped, a letter left out or typed twice, URI for URL, one for several. */
-function slips(name: string): readonly string[] {
+export function slips(name: string): readonly string[] {
   if (name.length < LONG_ENOUGH) return [];
   const single = [...name].flatMap((letter, index) => {
     const [before, after] = [name.slice(0, index), name.slice(index + 1)];

@@ -49,16 +49,21 @@ describeOnBothEngines("commands that manage", (engine) => {
       ["locale", "locale="],
       ["signup", "signup=true"],
       ["applicant", 'applicant={"a":"\\u0000"}'],
-      ["name", "name=Other"],
+      ["name", "locale=nb", "name="],
     ] as const) {
       const refused = await set(...words, "--json");
       expect([refused.code, JSON.parse(refused.stderr).error.errors[0].path]).toEqual([1, key]);
     }
+    expect((await set("sms_daily_budgt=5", "sms_countries=NO,SE")).stderr).toBe(
+      "sms_daily_budgt is not a known field (did you mean sms_daily_budget?); sms_countries must be an array: JSON, such as sms_countries='[\"…\"]'.\n",
+    );
+    const renamed = await set("name=Store");
+    expect(renamed.stdout.split("\n").slice(1)).toEqual(["  name  Store", ""]);
     for (const words of [[], ["locale"], ["=nb"], ["locale=nb", "locale=sv"]])
       expect((await set(...words)).code, words.join(" ")).toBe(2);
     const shown = json(await latchkey("account", "show", "P11200001", "--json"));
     const changed = { sms_daily_budget: 5000, sms_countries: ["NO", "SE"], locale: "nb", jwks: null };
-    expect(shown).toMatchObject({ account_id: "P11200001", name: "Shop", settings: { country: "NO", ...changed } });
+    expect(shown).toMatchObject({ account_id: "P11200001", name: "Store", settings: { country: "NO", ...changed } });
     expect(shown.issuer).toBe("http://localhost:8080/v1/accounts/P11200001");
     expect((await latchkey("account", "show", "P11200001")).stdout).toMatch(/^ {2}sms_daily_budget +5000$/m);
     const server = await startLatchkey(engine, { database });
@@ -70,6 +75,7 @@ describeOnBothEngines("commands that manage", (engine) => {
       .execute();
     expect(events.map(({ actor, context }) => [actor, JSON.parse(context).changed])).toEqual([
       ["command line", ["sms_daily_budget", "sms_countries", "locale", "jwks"]],
+      ["command line", ["name"]],
     ]);
     await server.close();
   });

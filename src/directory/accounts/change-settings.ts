@@ -6,8 +6,8 @@ import type { Account } from "./account.ts";
 import { checkAccountSettings } from "./check-settings.ts";
 import { findAccount } from "./find-account.ts";
 import { holdAccount } from "./hold-account.ts";
-import type { AccountSettings } from "./settings.ts";
-import { updateSettings } from "./store.ts";
+import type { AccountChange } from "./settings.ts";
+import { updateAccount } from "./store.ts";
 
 /**
  * Sets what the change names and leaves the rest. Tokens that hold what `public_client_grants` gives no more end, and those
@@ -19,7 +19,7 @@ import { updateSettings } from "./store.ts";
 export async function changeSettings(
   directory: Directory,
   account_id: string,
-  change: Partial<AccountSettings>,
+  { name, ...change }: AccountChange,
   actor: Actor,
   permit?: (db: Database, account: Account) => Promise<void>,
 ): Promise<Account> {
@@ -32,8 +32,8 @@ export async function changeSettings(
     const takes = account.settings.api_audiences.some((name) => !names.includes(name));
     const told = [...(change.public_client_grants ? [PUBLIC_GRANTS_CHANGED] : []), ...(takes ? [NAMES_TAKEN] : [])];
     await directory.revocations.record(tx, account_id, told);
-    await updateSettings(tx.db, account_id, { ...stored, ...change }, now);
-    const facts = { changed: Object.keys(change) };
+    await updateAccount(tx.db, { account_id, name, settings: { ...stored, ...change } }, now);
+    const facts = { changed: [...(name === undefined ? [] : ["name"]), ...Object.keys(change)] };
     await recordDeed(tx, { account_id, action: "account.changed", entity: account_id, now, actor, facts });
   });
   directory.accounts.forget(account_id);

@@ -145,15 +145,24 @@ export type AccountSettings = Readonly<Static<typeof AccountSettings>>;
 
 export const AccountSettingsChange = changeOf<AccountSettings>(AccountSettings);
 
+const Name = Type.String({ minLength: 1, maxLength: 200, description: "What people call it." });
+
 /** What an account begins with. */
 export const NewAccountFields = Type.Object(
   {
     account_id: Type.String({ minLength: 1, maxLength: 9 }),
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: "What people call it." })),
+    name: Type.Optional(Name),
     settings: Type.Optional(AccountSettingsChange),
   },
   { additionalProperties: false },
 );
+
+/** What its operator may change of an account. */
+export const AccountChange = changeOf<AccountSettings & { readonly name: string }>(
+  Type.Object({ name: Name, ...AccountSettings.properties }),
+);
+
+export type AccountChange = Static<typeof AccountChange>;
 
 /** Every setting filled in; `stored` holds only what was set. */
 export function accountSettings(stored: Partial<AccountSettings>): AccountSettings {

@@ -76,15 +76,15 @@ export async function insertAccount(db: Database, account: AccountRow): Promise<
   return row && fromRow(row).account;
 }
 
-export async function updateSettings(
+/** A name of undefined stays. */
+export async function updateAccount(
   db: Database,
-  account_id: string,
-  settings: Partial<AccountSettings>,
+  { account_id, name, settings }: Pick<AccountRow, "account_id" | "settings"> & { readonly name?: string | undefined },
   now: Instant,
 ): Promise<void> {
   await db
     .updateTable("accounts")
-    .set({ settings: JSON.stringify(settings), updated_at: now })
+    .set({ ...(name === undefined ? {} : { name }), settings: JSON.stringify(settings), updated_at: now })
     .where("account_id", "=", account_id)
     .execute();
 }
