@@ -84,7 +84,7 @@ function pageOf(template: Template, subject: string, content: string): string {
 @media (prefers-color-scheme: dark) { .page { background: #14181f !important; color: #e8ecf1 !important; } .code { background: #232a35 !important; color: #ffffff !important; } .quiet { color: #a9b4c2 !important; } }
 </style>
 </head>
-<body class="page" style="margin:0;background:#f4f6f8;color:#1a2330;font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:17px;line-height:1.5">
+<body class="page" style="margin:0;background:#f4f6f8;color:#1a2330;font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:17px;line-height:1.5;overflow-wrap:anywhere;word-break:break-word">
 <div role="article" style="max-width:32rem;margin:0 auto;padding:32px 20px">
 ${content}</div>
 </body>

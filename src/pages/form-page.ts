@@ -9,8 +9,8 @@ import { placeOf } from "./place-of.ts";
 
 /**
  * An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode §2): by itself, and by a button where
- * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its policy
- * allows none; light or dark is the browser's own. It may be framed, as who asks with `prompt=none` does: an answer in the
+ * no script runs. It is seen for a moment at most, so it brings no logo, and no more style than lets a thumb meet the button;
+ * light or dark is the browser's own. It may be framed, as who asks with `prompt=none` does: an answer in the
  * address reaches a frame as well. The client is told the origin that posts to it, and no address.
  */
 export function formPage(directory: Directory): FormPage {
@@ -26,6 +26,7 @@ export function formPage(directory: Directory): FormPage {
 <meta name="robots" content="noindex">
 <meta name="color-scheme" content="light dark">
 <title>${title} · ${oneLine(account.name)}</title>
+<style nonce="${nonce}">body{font:1.0625rem/1.5 system-ui,sans-serif;padding:1rem;overflow-wrap:anywhere}h1{font-size:1.25rem}button{font:inherit;min-height:3rem;padding:.75rem 1rem}</style>
 </head>
 <body>
 <main>
@@ -38,7 +39,7 @@ ${fields.map(([name, value]) => html`<input type="hidden" name="${name}" value="
 </body>
 </html>
 `;
-    const policy = `default-src 'none'; script-src 'nonce-${nonce}'; base-uri 'none'`;
+    const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; base-uri 'none'`;
     reply.headers({ "content-security-policy": policy, "referrer-policy": "origin" });
     return reply.type("text/html; charset=utf-8").serializer(String).send(markup);
   };

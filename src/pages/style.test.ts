@@ -41,7 +41,8 @@ describe("the style of pages", () => {
     expect(bad).toEqual([]);
   });
 
-  it("shows where the focus is, in any colour, light and dark", () => {
+  it("shows where the focus is, and where the main button ends, in any colour, light and dark", () => {
+    expect(style("#ffffff")).toMatch(/^button\.main\{[^}]*border-color:var\(--focus\)/m);
     const bad = colours.filter((colour) => {
       const sheet = style(colour);
       const [focus = ""] = variable(sheet, "focus");

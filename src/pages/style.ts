@@ -12,7 +12,7 @@ const LIGHT = 0.179;
 
 /**
  * One small sheet: light and dark, 320 pixels and up, also with text twice as large (WCAG 2.2 §1.4.4), nothing to fetch. `--accent` is the account's own colour, of which
- * any can be read: half of it in the ring of the focus leaves 3 to 1 against the paper (WCAG 2 §1.4.11).
+ * any can be read: half of it in the ring of the focus, and in the edge of the main button, leaves 3 to 1 against the paper (WCAG 2 §1.4.11).
  */
 export const style = (accent: string) => {
   const light = luminanceOf(accent) > LIGHT;
@@ -35,7 +35,7 @@ input[type=text],input[type=email]{width:100%;font:inherit;color:inherit;backgro
 input.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:min(1.5rem,10vw);letter-spacing:min(.2em,.7vw);padding-inline:4px;text-align:center}
 :focus-visible{outline:3px solid var(--focus);outline-offset:2px}
 button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:1px solid transparent;padding:.75rem min(1rem,4vw);min-height:3rem}
-button.main{width:100%;margin-top:1.25rem;background:var(--accent);color:var(--on-accent)}
+button.main{width:100%;margin-top:1.25rem;border-color:var(--focus);background:var(--accent);color:var(--on-accent)}
 button.main:hover{background:color-mix(in srgb,var(--accent) 88%,${light ? "#fff" : "#000"})}
 button.other{background:transparent;color:var(--ink);border-color:var(--line);width:100%;margin-top:.625rem}
 a.button{display:block;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem min(1rem,4vw);min-height:3rem;margin-top:.625rem}
@@ -50,7 +50,7 @@ details{border-top:1px solid var(--line);padding:.75rem 0}
 summary{cursor:pointer}
 form+details{margin-top:1.25rem}
 summary span{word-break:break-all}
-summary code{display:inline-block;font:600 1.125rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:0 .5rem}
+summary code{display:inline-block;font:600 1.125rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin-inline-end:.5rem}
 summary time{color:var(--quiet);font-size:.875rem;display:block}
 pre{white-space:pre-wrap;font:inherit;margin:.75rem 0}
 ul{padding-left:min(1.25rem,6vw);margin:.75rem 0}

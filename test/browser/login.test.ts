@@ -365,6 +365,7 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     const { page } = await open({ javaScriptEnabled: false });
     await page.goto(address({ prompt: "none", response_mode: "form_post" }));
     expect(await page.textContent("h1")).toBe(`You will be sent to ${new URL(callback).hostname}.`);
+    expect((await page.locator("button").boundingBox())?.height, "for a thumb").toBeGreaterThanOrEqual(44);
     await page.click("text=Continue");
     await page.waitForURL(`${callback}**`);
     await page.context().close();

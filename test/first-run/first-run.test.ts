@@ -69,6 +69,9 @@ describe("the first run", () => {
     );
     const commands = printed.slice(printed.indexOf("# 1."));
     expect(commands.trim()).toBe(walkthrough("./data/demo.json").trim());
+    const [, login = ""] = /^Its login pages: (\S+)$/m.exec(printed) ?? [];
+    expect(readFileSync(join(ROOT, "README.md"), "utf8")).toContain(login.replace(`:${first.port}/`, ":8080/"));
+    expect(await (await fetch(login)).text()).toContain("Log in to Demo");
     expectRedirect(await paste(commands), "ada@example.com", "http://localhost:3000/callback");
     expect(first.output()).not.toContain(demo.client_secret);
     for (const file of ["demo.json", "master.key"])

@@ -39,7 +39,7 @@ export const nb: Template = {
     },
     contact: {
       subject: (client) => `Bekreft denne adressen hos ${client}`,
-      intro: (client) => `Skriv inn denne koden for å bekrefte overfor ${client} at dette er din:`,
+      intro: (client) => `Skriv inn denne koden for å bekrefte overfor ${client} at adressen er din:`,
       sms: (client, code) => `${code} er koden din for å bekrefte dette nummeret overfor ${client}.`,
     },
     contact_changed: {

@@ -30,6 +30,10 @@ const CALLBACK = "http://localhost:3000/callback";
 const USER = "ada@example.com";
 const actor: Actor = { id: "first start", context: {} };
 
+/** Where a browser begins a login at the demo client. */
+export const demoLogin = ({ public_url }: Pick<Directory, "public_url">): string =>
+  `${issuerOf(public_url, ACCOUNT)}/oauth/authorize?client_id=${CLIENT}&redirect_uri=${CALLBACK}&response_type=code&scope=openid`;
+
 /** @returns true when this start made the secret that the file holds. */
 export async function prepareDemo(directory: Directory, file: string): Promise<boolean> {
   const audience = issuerOf(directory.public_url, ACCOUNT);

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { isSqlite, sqlitePath } from "../../config.ts";
 import type { Directory } from "../directory.ts";
-import { prepareDemo } from "./demo.ts";
+import { demoLogin, prepareDemo } from "./demo.ts";
 import { walkthrough } from "./walkthrough.ts";
 
 export interface DemoOffer {
@@ -19,7 +19,11 @@ export async function offerDemo(directory: Directory, database_url: string): Pro
   if (!(await prepareDemo(directory, file))) return undefined;
   const shown = relative(process.cwd(), file);
   const steps = walkthrough(shown.startsWith("..") ? file : `./${shown}`);
-  const where = `A demo account is ready; its client and secret are in ${shown}. Paste this into another terminal:`;
+  const where = `A demo account is ready; its client and secret are in ${shown}.
+
+Its login pages: ${demoLogin(directory)}
+
+Paste this into another terminal:`;
   return {
     print: () => void process.stdout.write(`\n${where}\n\n${steps}\n`),
     withdraw: () => rmSync(file),

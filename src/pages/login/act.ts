@@ -203,21 +203,29 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
   return afterFirstFactor(oauth, acting, subject, grant_id, now);
 }
 
-/** The app needs no message: what was sent before is waited for no more. */
+/**
+ * The app needs no message: what was sent before is waited for no more. Whoever asks for a message once more soon after the
+ * last one is sent none, as with the first code: another one would make the one that is on its way worthless.
+ */
 async function challenge(oauth: Oauth, acting: Acting, named: string | undefined): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
-  const { mfa_token = "" } = opened.request.progress;
+  const { request } = opened;
+  const { mfa_token = "", oob_channel, asked_at, problem } = request.progress;
   const now = oauth.directory.storage.now();
   const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
-  if (named === "app") return saveProgress(oauth, opened.request, { mfa_token, another: true });
+  if (named === "app") return saveProgress(oauth, request, { mfa_token, another: true });
   const channel: OobChannel = named === "email" ? "email" : "sms";
+  const again = channel === oob_channel;
+  if (again && problem === undefined && asked_at !== undefined && isRecent(asked_at, now))
+    return noteProgress(oauth, request, { ...request.progress, again });
   const sender = senderOf(account, ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
   const known = await knowsUser(oauth.directory, account.account_id, opened.browser, pending.subject.user_id);
   const from = { source, own: known ? base64url(opened.browser) : undefined };
   const about = { account, pending, channel, sender, ...from, locale, actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
-  await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
+  const sent = { oob_code, oob_channel: channel, asked_at: instant(now), again };
+  await saveProgress(oauth, request, { mfa_token, ...sent, another: true });
 }
 
 async function showFactor(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {

@@ -38,7 +38,7 @@ export async function viewOf(
         const channels = await channelsOf(directory, account, pending);
         const factors = await factorsOf(directory, account, pending.subject, pending.first);
         const totp = factors.some(({ kind }) => kind === "totp");
-        return factorView(context, { sms: channels.has("sms"), email: channels.has("email"), totp });
+        return factorView(context, { sms: channels.get("sms"), email: channels.get("email"), totp });
       }
       if (login_session_id !== undefined) {
         const unsent = problem === "too_many_requests";

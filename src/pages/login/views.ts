@@ -152,16 +152,26 @@ ${form(context, "restart", html`<button class="link">${texts[another]}</button>`
   };
 }
 
+/** Where messages go to, and whether there is an app. */
 export interface Channels {
-  readonly sms: boolean;
-  readonly email: boolean;
+  readonly sms: string | undefined;
+  readonly email: string | undefined;
   readonly totp: boolean;
+}
+
+/** Enough of it to be recognised by its owner: whoever has shown one factor need not know the other. */
+function hinted(target: string): string {
+  const at = target.lastIndexOf("@");
+  return at < 0 ? `••• ${target.slice(-2)}` : `${target.slice(0, 1)}•••${target.slice(at)}`;
 }
 
 export function factorView(context: Context, channels: Channels): View {
   const { texts, request } = context;
-  const { oob_channel } = request.progress;
+  const { oob_channel, again, problem } = request.progress;
   const waiting = oob_channel !== undefined || channels.totp;
+  const target = oob_channel && channels[oob_channel];
+  const notice = oob_channel !== undefined && again && problem === undefined;
+  const good = target !== undefined && problem === "too_many_requests" && texts.code_still_good;
   const label = oob_channel === "sms" ? texts.by_sms : oob_channel === "email" ? texts.by_email : texts.by_app;
   const offer = (channel: "app" | "sms" | "email", text: string) =>
     form(
@@ -172,20 +182,21 @@ export function factorView(context: Context, channels: Channels): View {
   return {
     title: texts.second_factor,
     body: html`<p class="quiet">${texts.second_factor_intro}</p>
-${problemOf(context, { too_many_attempts: "too_many_wrong_codes", invalid_request: "invalid_grant" })}
+${target && html`<p>${texts.code_coming(hinted(target))}</p>`}
+${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context, { too_many_attempts: "too_many_wrong_codes", invalid_request: "invalid_grant" }, problem, good)}
 ${
   waiting &&
   form(
     context,
     "factor",
     html`<label for="code">${label}</label>
-<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${described(context, isOfCode)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${notice ? html` aria-describedby="notice"` : described(context, isOfCode)} autofocus>
 <button class="main">${texts.go_on}</button>`,
   )
 }
 ${channels.totp && oob_channel !== undefined && offer("app", texts.use_app)}
-${channels.sms && offer("sms", texts.send_by_sms)}
-${channels.email && offer("email", texts.send_by_email)}
+${channels.sms && offer("sms", oob_channel === "sms" ? texts.resend : texts.send_by_sms)}
+${channels.email && offer("email", oob_channel === "email" ? texts.resend : texts.send_by_email)}
 ${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
   };
 }

@@ -113,7 +113,7 @@ function inboxView({ sandbox }: Texts, to: string | undefined, messages: readonl
 ${messages.length === 0 && html`<p>${sandbox.empty}</p>`}
 ${messages.map(
   ({ created_at, to: recipient, subject, text, verification_code }) => html`<details>
-<summary><span>${recipient}</span>${verification_code !== undefined && html`<code>${verification_code}</code>`}
+<summary><span>${recipient}</span> ${verification_code !== undefined && html`<code>${verification_code}</code>`}
 <time datetime="${created_at}">${created_at.slice(0, 19).replace("T", " ")} UTC</time></summary>
 ${subject !== "" && html`<p><strong>${subject}</strong></p>`}
 <pre>${text}</pre>
