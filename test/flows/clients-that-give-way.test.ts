@@ -11,7 +11,7 @@ import {
   addGrant,
   call,
   createTenant,
- 
+  inbox,
   type Latchkey,
   startLatchkey,
   type Tenant,
@@ -20,6 +20,7 @@ import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { pkce } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
+import { countSubjects } from "../support/used-up.ts";
 
 const BACK = "https://agent.example/back";
 
@@ -244,6 +245,43 @@ describeOnBothEngines("strangers' clients", (engine) => {
     expect((await come()).status, "somebody was deleted").toBe(200);
     const [, another] = (await gone()).map((id) => clients.indexOf(id)).toSorted((a, b) => a - b);
     expect((another ?? 0) % people.length, "who agreed to it").toBe(30);
+  });
+
+  it("do not give way to others while somebody logs in there", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { directory } = latchkey.server.core;
+    const { client_id } = await ways.dynamic(own, "app");
+    await hourPasses(own);
+    const others = await fill(own, "dynamic", 1_000, client_id);
+    const since = { untried_since: new Date().toISOString() };
+    await directory.storage.write(async ({ db }) => {
+      await db
+        .updateTable("clients")
+        .set(since)
+        .where("account_id", "=", own.account_id)
+        .where("id", "in", others)
+        .execute();
+    });
+    directory.clients.clear();
+    const surfer = openSurfer(latchkey);
+    const asked = await surfer.act(await surfer.visit(address(own, client_id)), "identify", {
+      identifier: own.user.email,
+    });
+    expect((await ways.dynamic(own, "stranger")).status, "somebody is logging in at each").toBe(429);
+    const [message] = await inbox(own, own.user.email);
+    const entered = await surfer.act(asked, "code", { code: message?.verification_code ?? "" });
+    expect((await surfer.act(entered, "allow")).url).toContain(`${BACK}?code=`);
+  });
+
+  it("give way all the same where somebody opens more logins than they could register clients", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { directory } = latchkey.server.core;
+    const { client_id } = await ways.dynamic(own, "app");
+    const others = await fill(own, "dynamic", 13, client_id, true);
+    for (const other of others) await openSurfer(latchkey).visit(address(own, other));
+    const waits = living(own, "dynamic").where("untried_since", "<", new Date(Date.now() - 86_000_000).toISOString());
+    expect(await waits.execute()).toHaveLength(2);
+    expect(await countSubjects(directory.storage, own, "client_login_source")).toBe(1);
   });
 
   it("wait anew once somebody agrees to them", async () => {

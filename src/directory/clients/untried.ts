@@ -50,14 +50,20 @@ export function holdUntried(
   return lookOn(db, of, place, now, true);
 }
 
+/** Whether it waits so long that what is done at it would be noted: a stranger's client may give way soon. */
+export const waitsLong = ({ untried_since }: Client, now: number): boolean =>
+  untried_since !== null && untried_since < notedBefore(now);
+
+const notedBefore = (now: number) => instant(now - STAYS / 2);
+
 /**
- * Part of a transaction in which somebody agrees to something at a client, or uses it: a stranger's waits anew. What is noted
- * already for longer than it needs is not noted again. `now` in milliseconds.
+ * Part of a transaction in which somebody agrees to something at a client, opens a login there or uses it: a stranger's waits
+ * anew. What is noted already for longer than it needs is not noted again. `now` in milliseconds.
  */
 export function noteTried(
   { db }: Transaction,
   { account_id, id }: Pick<Client, "account_id" | "id">,
   now: number,
 ): Promise<void> {
-  return updateTried(db, { account_id, id }, instant(now - STAYS / 2), instant(now));
+  return updateTried(db, { account_id, id }, notedBefore(now), instant(now));
 }
