@@ -8,9 +8,9 @@
 
 import type { Revocations } from "../revocation/revocation.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
-import { type Cache, openRowCache } from "../storage/cache.ts";
+import { type Cache, openCache, openRowCache } from "../storage/cache.ts";
 import { type InTurn, openInTurn } from "../storage/in-turn.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { Instant, Storage } from "../storage/storage.ts";
 import type { Account } from "./accounts/account.ts";
 import type { Client } from "./clients/client.ts";
 import type { StoredSecret } from "./clients/secret.ts";
@@ -33,6 +33,8 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
+  /** By `account origin`: how far looks for a stranger's client that gives way came, at most a minute ago. */
+  readonly untried: Cache<{ from: Instant }>;
   /** Lines in which work waits for its turn; the functions below say which an account has. */
   readonly inTurn: InTurn;
 }
@@ -53,6 +55,7 @@ export function openDirectory(options: DirectoryOptions): Directory {
     secrets: openRowCache(),
     grants: openRowCache(),
     connections: openRowCache(),
+    untried: openCache({ ttl: 60_000 }),
     inTurn: openInTurn(),
   };
 }

@@ -114,6 +114,16 @@ export const budgets = {
   client_change: { limit: 20, window: HOUR, counts: "changes that a client that registered itself makes of itself" },
   client_source: { limit: 10, window: HOUR, counts: "new clients that register themselves, by source" },
   client_site: { limit: 100, window: HOUR, counts: "those from one IPv6 site (/48), all of its networks together" },
+  client_login_source: {
+    limit: 10,
+    window: HOUR,
+    counts: "logins by which strangers' clients that nobody has used lately do not give way, by source",
+  },
+  client_login_site: {
+    limit: 100,
+    window: HOUR,
+    counts: "those from one IPv6 site (/48), all of its networks together",
+  },
   signup_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong sign-up codes by one caller" },
 
   // These depend on the record.

@@ -6,11 +6,21 @@ import { findClient } from "../../src/directory/clients/find-client.ts";
 import { withdrawConsent } from "../../src/oauth/consents/consent.ts";
 import { noteUsed } from "../../src/oauth/registration/note-used.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { actor, addGrant, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import {
+  actor,
+  addGrant,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { pkce } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
+import { countSubjects } from "../support/used-up.ts";
 
 const BACK = "https://agent.example/back";
 
@@ -73,8 +83,11 @@ describeOnBothEngines("strangers' clients", (engine) => {
     });
     return filled;
   }
+  /** How far looks for one that gives way came is remembered for a minute. */
+  const forget = () => latchkey.server.core.directory.untried.clear();
   async function hourPasses(own: Tenant) {
     for (const table of ["clients", "budgets"] as const) await letPass(latchkey, table, own.account_id, 3_601);
+    forget();
   }
 
   it.each([
@@ -178,6 +191,97 @@ describeOnBothEngines("strangers' clients", (engine) => {
       others.slice(-20).every((id) => after.has(id)),
       "agreed to last",
     ).toBe(true);
+  });
+
+  it("are kept by nobody who was deleted, and by nobody for longer than a week where all are kept", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { storage } = latchkey.server.core;
+    const { account_id } = own;
+    const come = () => ways.dynamic(own, "one");
+    const first = await come();
+    const clients = [first.client_id, ...(await fill(own, "dynamic", 1_000, first.client_id, true))];
+    const people = Array.from({ length: 50 }, () => randomUUID());
+    const consents = clients.map((client_id, n) => {
+      const about = {
+        account_id,
+        user_id: people[n % people.length] ?? "",
+        audience: "",
+        scope: "[]",
+        host: "agent.example",
+      };
+      return { ...about, client_id, granted_at: new Date().toISOString() };
+    });
+    await storage.write(async ({ db }) => {
+      const users = db.selectFrom("users").selectAll().where("account_id", "=", account_id);
+      const person = await users.where("id", "=", own.user.id).executeTakeFirstOrThrow();
+      const nobody = { email: null, email_canonical: null, phone_number: null, customer_id: null };
+      await db
+        .insertInto("users")
+        .values(people.map((id) => ({ ...person, ...nobody, id })))
+        .execute();
+      await db.insertInto("consents").values(consents).execute();
+      const waits = { untried_since: new Date(Date.now() - 3 * 86_400_000).toISOString() };
+      const oldest = db.updateTable("clients").set(waits).where("account_id", "=", account_id);
+      await oldest.where("id", "=", clients[7] ?? "").execute();
+    });
+    const gone = async () => {
+      const left = new Set((await living(own, "dynamic").execute()).map(({ id }) => id));
+      return clients.filter((id) => !left.has(id));
+    };
+
+    expect((await come()).status, "kept by all").toBe(429);
+    await letPass(latchkey, "clients", account_id, 5 * 86_400);
+    forget();
+    expect((await come()).status, "the longest unused is so for more than a week").toBe(200);
+    expect(await gone()).toEqual([clients[7]]);
+    expect((await come()).status, "no other is").toBe(429);
+    await storage.write(async ({ db }) => {
+      const deleted = { deleted_at: new Date().toISOString(), deleted_by: "somebody" };
+      const users = db.updateTable("users").set(deleted).where("account_id", "=", account_id);
+      await users.where("id", "=", people[30] ?? "").execute();
+    });
+    expect((await come()).status, "all those were looked at a moment ago").toBe(429);
+    forget();
+    expect((await come()).status, "somebody was deleted").toBe(200);
+    const [, another] = (await gone()).map((id) => clients.indexOf(id)).toSorted((a, b) => a - b);
+    expect((another ?? 0) % people.length, "who agreed to it").toBe(30);
+  });
+
+  it("do not give way to others while somebody logs in there", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { directory } = latchkey.server.core;
+    const { client_id } = await ways.dynamic(own, "app");
+    await hourPasses(own);
+    const others = await fill(own, "dynamic", 1_000, client_id);
+    const since = { untried_since: new Date().toISOString() };
+    await directory.storage.write(async ({ db }) => {
+      await db
+        .updateTable("clients")
+        .set(since)
+        .where("account_id", "=", own.account_id)
+        .where("id", "in", others)
+        .execute();
+    });
+    directory.clients.clear();
+    const surfer = openSurfer(latchkey);
+    const asked = await surfer.act(await surfer.visit(address(own, client_id)), "identify", {
+      identifier: own.user.email,
+    });
+    expect((await ways.dynamic(own, "stranger")).status, "somebody is logging in at each").toBe(429);
+    const [message] = await inbox(own, own.user.email);
+    const entered = await surfer.act(asked, "code", { code: message?.verification_code ?? "" });
+    expect((await surfer.act(entered, "allow")).url).toContain(`${BACK}?code=`);
+  });
+
+  it("give way all the same where somebody opens more logins than they could register clients", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { directory } = latchkey.server.core;
+    const { client_id } = await ways.dynamic(own, "app");
+    const others = await fill(own, "dynamic", 13, client_id, true);
+    for (const other of others) await openSurfer(latchkey).visit(address(own, other));
+    const waits = living(own, "dynamic").where("untried_since", "<", new Date(Date.now() - 86_000_000).toISOString());
+    expect(await waits.execute()).toHaveLength(2);
+    expect(await countSubjects(directory.storage, own, "client_login_source")).toBe(1);
   });
 
   it("wait anew once somebody agrees to them", async () => {

@@ -59,6 +59,7 @@ export function clientOf({ account_id, client_id }: Login, settings: Partial<Cli
     settings: clientSettings(settings),
     origin: "account",
     set_by_account: [],
+    untried_since: null,
   };
 }
 

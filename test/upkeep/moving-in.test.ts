@@ -201,6 +201,41 @@ describeOnBothEngines("an import", (engine) => {
     await from.close();
   });
 
+  it("lets strangers' clients of a file from before give way, and none that the account let in", async () => {
+    const from = await startLatchkey(engine);
+    const tenant = await createTenant(from);
+    const { tables, ...account } = await exportOf(from, tenant.account_id);
+    const { untried_since, ...own } = tables.clients[0] ?? {};
+    expect(untried_since).toBeNull();
+    const since = "2026-01-01T00:00:00.000Z";
+    const kinds: Readonly<Record<string, object>> = {
+      document: { origin: "metadata" },
+      let_in: { origin: "dynamic", untried_since: null },
+      registered: { origin: "dynamic", created_by: "open-registration", untried_since: null },
+      waiting: { origin: "metadata", untried_since: since },
+    };
+    const strangers = Object.entries(kinds).map(([id, kind]) => ({ ...own, id, client_id: id, ...kind }));
+    const { database_url, drop } = await createTestDatabase(engine);
+    const before = new Date().toISOString();
+    const clients = [...tables.clients, ...strangers];
+    const done = await importing(database_url, { ...account, tables: { ...tables, clients } });
+    expect(done.imported, JSON.stringify(done)).toBe(true);
+    const to = await openCore(readConfig({ DATABASE_URL: database_url, MASTER_KEY }), { exclusive: false });
+    const stored = to.storage.read.selectFrom("clients").select(["id", "untried_since"]).orderBy("id");
+    const waits = (await stored.where("untried_since", "is not", null).execute()).map(({ id, untried_since: at }) => [
+      id,
+      at === since ? at : String(at) >= before,
+    ]);
+    expect(waits).toEqual([
+      ["document", true],
+      ["registered", true],
+      ["waiting", since],
+    ]);
+    await to.close();
+    await drop();
+    await from.close();
+  });
+
   it("keeps alive what began after a person's logins ended, and ends what began before", async () => {
     const from = await startLatchkey(engine);
     const tenant = await createTenant(from);

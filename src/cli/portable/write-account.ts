@@ -3,6 +3,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { canonicalName } from "../../authentication/usernames/username.ts";
 import type { Core } from "../../core.ts";
 import { refuseField } from "../../errors.ts";
+import { NOBODY } from "../../oauth/registration/registration.ts";
 import { migrate } from "../../storage/migrate.ts";
 import { openStorage } from "../../storage/open.ts";
 import { type Database, instant, type Transaction } from "../../storage/storage.ts";
@@ -35,6 +36,12 @@ export async function tryAccount(core: Core, portable: PortableAccount): Promise
 /** Servers that run here read what was revoked since they last looked; `expires_at` goes on saying when it was. */
 function arrivingIn(table: PortableTable, now: string) {
   return table === "revocations" ? { revoked_at: now } : {};
+}
+
+/** A file of a build from before may not say since when a stranger's client waits, and one that does not would never give way. */
+function waitingSince({ origin, created_by, untried_since }: PortableRow, now: string) {
+  const strangers = origin === "metadata" || (origin === "dynamic" && created_by === NOBODY);
+  return strangers ? { untried_since: untried_since ?? now } : {};
 }
 
 /**
@@ -86,6 +93,7 @@ function writing({ storage, directory }: Core, portable: PortableAccount): (tx: 
     const arriving = (table: PortableTable, row: PortableRow) => ({
       ...decodeRow(row),
       ...(table === "usernames" ? canonical(row) : {}),
+      ...(table === "clients" ? waitingSince(row, instant(storage.now())) : {}),
       ...arrivingIn(table, instant(storage.now())),
     });
     for (const table of portable_tables) {

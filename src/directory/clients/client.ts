@@ -5,6 +5,7 @@
  * In: a `client_id` in either form. Out: a live `Client`, or a refusal.
  */
 import { refuse } from "../../errors.ts";
+import type { Instant } from "../../storage/storage.ts";
 import type { ClientSettings } from "./settings.ts";
 
 export type { ResponseType, UserType } from "./settings.ts";
@@ -21,6 +22,8 @@ export interface Client {
   readonly origin: "account" | "dynamic" | "metadata";
   /** What the account has set at one that it did not make, by name (`name`, settings): the client does not change it. */
   readonly set_by_account: readonly string[];
+  /** Of a stranger's, see `untried.ts`. */
+  readonly untried_since: Instant | null;
   readonly created_at: string;
   readonly created_by: string | null;
   readonly updated_at: string;

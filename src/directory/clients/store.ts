@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import { usableOf } from "../../secrets/public-key.ts";
-import { rowOf } from "../../storage/by-key.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
@@ -85,71 +84,6 @@ export async function selectStaffClient(db: Database, account_id: string): Promi
     .limit(1)
     .executeTakeFirst();
   return row && decode(row);
-}
-
-/** So many agreements of one person keep strangers' clients, those that they made last: nobody alone fills an account. */
-const KEEP = 20;
-const LATER = rowOf(
-  "consents n",
-  { account_id: "c.account_id", user_id: "c.user_id" },
-  "(n.granted_at, n.client_id) > (c.granted_at, c.client_id)",
-);
-const AMONG_THE_LAST = `(select count(*) from (select 1 ${LATER} limit ${KEEP}) later) < ${KEEP}`;
-/** SQL: nobody has it among what they agreed to last. */
-const UNKEPT = `(select 1 ${rowOf("consents c", { account_id: "clients.account_id", client_id: "clients.id" }, AMONG_THE_LAST)} limit 1) is null`;
-
-/** The longest waiting that gives way, see `doesAnyGiveWay`, of those that waited at `before` already. */
-const untried = (db: Database, { account_id, origin }: Pick<Client, "account_id" | "origin">, before: Instant) =>
-  db
-    .selectFrom("clients")
-    .select("id")
-    .where("account_id", "=", account_id)
-    .where("origin", "=", origin)
-    .where("untried_since", "<", before)
-    .where("deleted_at", "is", null)
-    .where("set_by_account", "is", null)
-    .where(sql.raw<boolean>(UNKEPT))
-    .where(({ exists, not, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("grants")
-            .select("grants.id")
-            .whereRef("grants.account_id", "=", "clients.account_id")
-            .whereRef("grants.client_id", "=", "clients.id"),
-        ),
-      ),
-    )
-    .orderBy("untried_since")
-    .limit(1);
-
-export async function selectUntried(...asked: Parameters<typeof untried>): Promise<string | undefined> {
-  return (await untried(...asked).executeTakeFirst())?.id;
-}
-
-/** Until this transaction ends; one that another holds is in use. */
-export async function holdUntried(...asked: Parameters<typeof untried>): Promise<string | undefined> {
-  return (
-    await untried(...asked)
-      .forUpdate()
-      .skipLocked()
-      .executeTakeFirst()
-  )?.id;
-}
-
-/** Of a stranger's client that waits since before `before`. */
-export async function updateTried(
-  db: Database,
-  { account_id, id }: Pick<Client, "account_id" | "id">,
-  before: Instant,
-  now: Instant,
-): Promise<void> {
-  await db
-    .updateTable("clients")
-    .set({ untried_since: now })
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .where("untried_since", "<", before)
-    .execute();
 }
 
 interface ClientRow {

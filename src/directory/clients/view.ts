@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import { listSecrets } from "./secret.ts";
 
 /** A client of a list, on the wire. */
-export function listedClient({ settings, account_id: _account, set_by_account, ...client }: Client) {
+export function listedClient({ settings, set_by_account, account_id: _, untried_since: __, ...client }: Client) {
   return {
     ...withoutNulls(client),
     ...settings,

@@ -12,6 +12,7 @@ import { presentedBy, shownProof } from "../dpop/dpop.ts";
 import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpAnyClient } from "../registration/find-current-client.ts";
+import { noteLogin } from "../registration/note-used.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
@@ -45,6 +46,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
   async function keep(request: FastifyRequest, reply: FastifyReply, begun: AuthorizationRequest, raw: RawParameters) {
     if (!isPushed(raw))
       await chargeRequest(oauth, request.account_id, { address: request.ip, browser: browserOf(request, directory) });
+    await noteLogin(directory, begun, request.ip);
     const page = loginPageOf(directory.public_url, await keepRequest(oauth, begun));
     return reply.header("cache-control", "no-store").redirect(page, 303);
   }

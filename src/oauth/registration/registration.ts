@@ -5,7 +5,7 @@
  *
  * In: client metadata. Out: a client like any other, whose `origin` says where it came from: it may ask people for what the
  * account's public_client_grants allow, always with consent, and it goes when nobody uses it for a month; one of a stranger
- * earlier, where another needs its room and no person has it among what they agreed to last.
+ * earlier, where another needs its room and no person has it among what they agreed to last, or nobody has used it for a week.
  */
 import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";

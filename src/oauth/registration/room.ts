@@ -1,4 +1,4 @@
-import { doesAnyGiveWay, holdLongestUntried } from "../../directory/clients/untried.ts";
+import { holdUntried, lookForUntried } from "../../directory/clients/untried.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -17,7 +17,8 @@ export type MakeRoom = (tx: Transaction) => Promise<void>;
 
 /**
  * Room for one more client of a stranger's. Where there is none, the longest unused that nobody agreed to, or only
- * people who agreed to many others since, gives way: so no stranger keeps anybody out.
+ * people who agreed to many others since, gives way; where there is no such, the longest of those that nobody has used for a
+ * week. So no stranger keeps anybody out for long.
  *
  * @throws 429 too_many_requests where none gives way.
  */
@@ -30,9 +31,10 @@ export async function findRoom(
   const { most, count } = kinds[origin];
   if ((await count(storage.read, account_id)) < most) return async () => {};
   const of = { account_id, origin };
-  if (!(await doesAnyGiveWay(storage, of))) throw refuse("too_many_requests");
+  const place = await lookForUntried(directory, of);
+  if (!place) throw refuse("too_many_requests");
   return async (tx) => {
-    const client_id = await holdLongestUntried(tx, of, storage.now());
+    const client_id = await holdUntried(tx, of, place, storage.now());
     if (client_id === undefined) throw refuse("too_many_requests");
     await purgeRegistered(directory, tx, { account_id, client_id }, CONSENTS);
   };
