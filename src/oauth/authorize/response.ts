@@ -1,5 +1,5 @@
 import type { Secret } from "../../secrets/secret.ts";
-import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
+import { addAsFragment, addToQuery } from "../redirect-address.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
 /** What the redirect carries, by response_type. */
@@ -25,28 +25,15 @@ export function authorizationResponse(
   state: AuthorizeRequest["state"],
   issuer: string,
 ): Secret {
-  const parameters: Parameters =
-    result.response_type === "authenticate"
-      ? [
-          ["id_token", result.id_token],
-          ["state", state],
-        ]
-      : result.response_type === "code"
-        ? [
-            ["code", result.code],
-            ["state", state],
-            ["iss", issuer],
-          ]
-        : [
-            ["access_token", result.access_token],
-            ["token_type", "Bearer"],
-            ["expires_in", String(result.expires_in)],
-            ["scope", result.scope],
-            ["state", state],
-            ["iss", issuer],
-            ["id_token", result.id_token],
-          ];
-  return result.response_type === "token"
-    ? addAsFragment(redirect_uri, parameters)
-    : addToQuery(redirect_uri, parameters);
+  switch (result.response_type) {
+    case "authenticate":
+      return addToQuery(redirect_uri, Object.entries({ id_token: result.id_token, state }));
+    case "code":
+      return addToQuery(redirect_uri, Object.entries({ code: result.code, state, iss: issuer }));
+    case "token": {
+      const { access_token, expires_in, scope, id_token } = result;
+      const granted = { access_token, token_type: "Bearer", expires_in: String(expires_in), scope };
+      return addAsFragment(redirect_uri, Object.entries({ ...granted, state, iss: issuer, id_token }));
+    }
+  }
 }
