@@ -346,7 +346,7 @@ describeOnBothEngines("openid-client", (engine) => {
       client.dynamicClientRegistration(new URL(issuer), { redirect_uris: [CALLBACK], ...metadata }, undefined, {
         execute: [client.allowInsecureRequests],
         [client.customFetch]: reach,
-        initialAccessToken,
+        ...(initialAccessToken === undefined ? {} : { initialAccessToken }),
       });
     const lasting = { grant_types: ["authorization_code", "refresh_token"] };
     await expect(register(tenant, lasting)).rejects.toMatchObject({ status: 401 });
