@@ -33,6 +33,9 @@ describeOnBothEngines("the key that signs", (engine) => {
     expect(kids).toEqual([first.kid, first.kid, first.kid, second, second]);
     expect(signing(keys, "EdDSA", now - DAY)?.kid).toBe(other.kid);
     expect(signing(keys, "RS256", now), "none of its algorithm").toBeUndefined();
+    const idle = { ...fresh(), making: () => Promise.reject(new Error("a key was made for nothing")) };
+    expect((await signingKey(idle, account_id, "ES256", now)).kid).toBe(first.kid);
+    expect(await rotateKey(idle, account_id, "ES256", rotation, now), "under way").toBeNull();
   });
 
   it("is as committed for who asks for that, though another process has just replaced what is known here", async () => {
@@ -69,6 +72,7 @@ describeOnBothEngines("the key that signs", (engine) => {
 
   it("is published to who asks after a reading that failed", async () => {
     const account_id = "T00000005";
+    expect(await publishedKeys(fresh(), account_id), "before there is any").toEqual([]);
     const { kid } = await signingKey(fresh(), account_id, "ES256", now);
     const { read } = test.storage;
     let fail = () => {};
