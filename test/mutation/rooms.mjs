@@ -32,7 +32,7 @@ export const rooms = {
   },
   redemption: {
     mutate: [`${verification}/{redeem,refuse-redemption,sent-over,name-person,spray}.ts`],
-    tests: [`${verification}/{redeem,sent-over,name-person,spray}.test.ts`],
+    tests: [`${verification}/{redeem,redeem-signup,sent-over,name-person,spray}.test.ts`],
   },
   sending: {
     mutate: [
