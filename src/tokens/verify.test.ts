@@ -66,7 +66,7 @@ describeOnBothEngines("an access token", (engine) => {
 
   it("says again what it was issued with", async () => {
     const act = { iss: issuer, sub: "p", account_id: "P11200000" };
-    const fields = { grant_id: "g", dpop_jkt: "thumb", userinfo_claims: ["name"], act };
+    const fields = { grant_id: "g", dpop_jkt: "thumb", userinfo_claims: ["name"], act, by_device: true } as const;
     const token = await issue({ ...fields, holds: ["role:1"], subject: person });
     expect(await verify(token)).toMatchObject({
       account_id,
@@ -82,6 +82,7 @@ describeOnBothEngines("an access token", (engine) => {
       auth_time: 1,
       amr: ["otp"],
       acr: "1fa",
+      by_device: true,
       jti: expect.stringMatching(/^[\da-f-]{36}$/),
       began_at: now,
       holds: ["role:1"],
@@ -98,6 +99,7 @@ describeOnBothEngines("an access token", (engine) => {
       "auth_time",
       "amr",
       "acr",
+      "by_device",
       "holds",
       "jkt",
       "userinfo_claims",
@@ -156,7 +158,18 @@ describeOnBothEngines("an access token", (engine) => {
     const [header, payload] = token.split(".");
     await refused(verify(`${header}.${payload}.${"A".repeat(86)}`), /signature/);
     const jti = ["01a2145e-b02f-7ef9-ac93-1d4fd7179c55"];
-    const odd = { act: "x", cnf: "x", amr: "x", holds: "x", grant_id: 1, auth_time: "x", sector: 1, acr: 1, jti };
+    const odd = {
+      act: "x",
+      cnf: "x",
+      amr: "x",
+      holds: "x",
+      grant_id: 1,
+      auth_time: "x",
+      sector: 1,
+      acr: 1,
+      by_device: 1,
+      jti,
+    };
     for (const claims of [odd, { ...odd, act: null, cnf: null, userinfo_claims: "x" }, { ...odd, cnf: { jkt: 1 } }]) {
       const read = await verify(await signed(claims));
       for (const name of [...Object.keys(odd), "jkt", "partner_account", "userinfo_claims"])

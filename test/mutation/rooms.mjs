@@ -32,11 +32,14 @@ export const rooms = {
   },
   redemption: {
     mutate: [`${verification}/{redeem,refuse-redemption,sent-over,name-person,spray}.ts`],
-    tests: [`${verification}/{redeem,sent-over,name-person,spray}.test.ts`],
+    tests: [`${verification}/{redeem,redeem-signup,sent-over,name-person,spray}.test.ts`],
   },
   sending: {
-    mutate: [`${verification}/{send,send-limits,issue-code,mint}.ts`, `${messages}/{recipient,sms-limits}.ts`],
-    tests: [`${verification}/{send,send-limits,mint}.test.ts`, `${messages}/sms-limits.test.ts`],
+    mutate: [
+      `${verification}/{send,send-limits,deliver-code,awaited-code,issue-code,mint}.ts`,
+      `${messages}/{recipient,sms-limits}.ts`,
+    ],
+    tests: [`${verification}/{send,send-limits,deliver-code,mint}.test.ts`, `${messages}/sms-limits.test.ts`],
   },
   tokens: {
     mutate: ["src/tokens/*.ts", "!src/tokens/*.test.ts"],

@@ -6,6 +6,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { packLibraries } from "../../scripts/pack-libraries.mjs";
 import { startPostgres } from "../../scripts/postgres.mjs";
 import { rooms } from "./rooms.mjs";
 
@@ -19,12 +20,21 @@ for (const name of names) {
 }
 
 if (!existsSync(stryker)) execFileSync("npm", ["--prefix", `${root}test/mutation`, "ci"], { stdio: "inherit" });
+// They are read anew for each change, so they come in few files.
+await packLibraries(`${root}data/mutation`);
+const PACKED = `${root}data/mutation/node_modules`;
 const enginesOf = (name) => rooms[name].engines ?? "sqlite,postgres";
 const postgres = names.some((name) => enginesOf(name).includes("postgres")) ? await startPostgres() : undefined;
 const summaries = [];
 try {
   for (const name of names) {
-    const env = { ...process.env, ROOM: name, ENGINES: enginesOf(name), TEST_DATABASE_URL: postgres?.url ?? "" };
+    const env = {
+      ...process.env,
+      ROOM: name,
+      ENGINES: enginesOf(name),
+      TEST_DATABASE_URL: postgres?.url ?? "",
+      PACKED,
+    };
     const args = [stryker, "run", "test/mutation/stryker.config.mjs", ...options];
     const { status } = spawnSync(process.execPath, args, { cwd: root, env, stdio: "inherit" });
     if (status !== 0) process.exitCode = 1;

@@ -56,7 +56,7 @@ export async function deliverCode(
   const host = pageHost(directory.public_url, login.audience);
   // At the hosted login whoever guesses may ask too: their code is told like every other code, the guesses in a message of their own.
   const told = host === undefined && closed && request.client.settings.code_format === "numeric";
-  const purpose = purposeOf(request, login, told);
+  const purpose = purposeOf(request, signup, told);
   await enqueueMessage(tx, {
     account,
     sender: senderOf(account, request.client, host),
@@ -72,7 +72,7 @@ export async function deliverCode(
   return { code, withheld: silent };
 }
 
-function purposeOf({ purpose }: SendRequest, { signup }: Login, closed: boolean): MessagePurpose {
+function purposeOf({ purpose }: SendRequest, signup: boolean, closed: boolean): MessagePurpose {
   if (purpose) return purpose;
   if (signup) return "signup";
   return closed ? "numeric_closed" : "login";

@@ -216,13 +216,16 @@ describeOnBothEngines("redeemCode", (engine) => {
     const who = await insertLogin(storage);
     const { id, code } = await insertCode(storage, who);
     await redeem(who, code);
-    await refusedWith(who, code, { now: now + 1 });
+    await refusedWith(who, code, { ...named(who), now: now + 1 });
     await refusedWith(who, "hello, world", { now: now + 2 });
     const context = { request_id: "r", ip: "192.0.2.1", client_id: who.client_id };
     const refused = { action: "verification_code.refused", outcome: "failure", entity: who.client_id };
     const expected = [
       { action: "verification_code.redeemed", outcome: "success", entity: id, context },
-      { ...refused, context: { ...context, reason: "verification_code_used", format: "typable" } },
+      {
+        ...refused,
+        context: { ...context, reason: "verification_code_used", format: "typable", person: who.user_id },
+      },
       { ...refused, context: { ...context, reason: "invalid_verification_code", format: "malformed" } },
     ].map((event, index) => ({
       ...{ account_id: who.account_id, actor: "caller", created_at: instant(now + index), id: expect.any(String) },
@@ -357,12 +360,27 @@ describeOnBothEngines("redeemCode", (engine) => {
     expect((await events(who.client_id)).map(({ context }) => context.ip).toSorted()).toEqual([ip, near]);
   });
 
+  it("takes twenty wrong codes at one hosted login, counts them there alone, and says how long it takes no more", async () => {
+    const who = await insertLogin(storage);
+    const enter = async (login: string, after = 0) => {
+      const fields = { audience: hostedLogin(login), facts: { request_id: "r", ip: "192.0.2.9" }, now: now + after };
+      const { code, options } = await refusalOf(redeem(who, "7KQM4-X2PVD", fields));
+      return [code, options?.retry_after];
+    };
+    for (let n = 0; n < 20; n++) expect(await enter("a")).toEqual(["invalid_verification_code", undefined]);
+    expect([await enter("a", MINUTE), await enter("b")]).toEqual([
+      ["too_many_attempts", 3_540],
+      ["invalid_verification_code", undefined],
+    ]);
+    expect([await spent("typable_guess", who.client_id), (await events(who.client_id)).length]).toEqual([0, 21]);
+  });
+
   it("revokes what a code began when it comes again: in other hands at once, else after a double click's time", async () => {
     const [who, thief] = [await insertLogin(storage), await insertLogin(storage)];
     const { revoked } = room;
     const again = async (by: Login, code: Secret, after: number) => {
       const before = revoked.length;
-      await refusedWith(by, code, { now: now + after });
+      expect(await refusedWith(by, code, { now: now + after })).toMatch(/_verification_code$|_used$/);
       return revoked.slice(before);
     };
     const first = await insertCode(storage, who, { created_at: now });

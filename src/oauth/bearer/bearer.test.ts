@@ -1,4 +1,6 @@
+import { calculateJwkThumbprint } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { athOf, openKey, type ProofKey } from "../../../test/support/dpop.ts";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { refusalOf } from "../../../test/support/verification-room.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
@@ -20,7 +22,7 @@ import { openLogger } from "../../telemetry/log.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { openTokens } from "../../tokens/tokens.ts";
-import type { Presented } from "../dpop/dpop.ts";
+import { nonceHeader, type Presented } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { findBearer, requireBearer } from "./bearer.ts";
 import { findAlive, lookUpToken } from "./find-alive.ts";
@@ -111,9 +113,9 @@ describeOnBothEngines("a bearer", (engine) => {
     expect(began_at).toBeGreaterThan(test.storage.now() - 60_000);
     const given_elsewhere = await issue({ subject: person, scope: ["a:b", "user:b", "email", "address"] });
     expect((await findBearer(deps, account_id, show(given_elsewhere))).scope).toEqual(["user:b", "email", "address"]);
-    const elsewhere = show(await issue({ audience: api }));
+    const elsewhere = show(await issue({ audience: api, subject: person }));
     await expect(findBearer(deps, account_id, elsewhere)).rejects.toMatchObject(dead(/audience/));
-    expect(await findToken(deps, account_id, elsewhere)).toMatchObject({ audience: api });
+    expect(await findToken(deps, account_id, elsewhere)).toMatchObject({ audience: api, scope: ["a:b"] });
     await expect(findBearer(deps, merchant, show(token))).rejects.toMatchObject(dead(/unknown key/));
     await expect(findToken(deps, merchant, show(token))).rejects.toMatchObject(dead(/unknown key/));
     await expect(findBearer(deps, "T19999999", show(token))).rejects.toMatchObject(dead(/no such account/));
@@ -147,6 +149,22 @@ describeOnBothEngines("a bearer", (engine) => {
     }
   });
 
+  it("shows a proof once, and of the key that the token is bound to", async () => {
+    const [key, another] = [await openKey(public_url), await openKey(public_url)];
+    const jkt = await calculateJwkThumbprint(key.jwk);
+    const token = await issue({ dpop_jkt: jkt });
+    const nonce = nonceHeader(master_keys, account_id, test.storage.now())["dpop-nonce"];
+    const proofBy = (by: ProofKey) => by.proof({ htm: "GET", ath: athOf(token), nonce }, {}, "/");
+    const showWith = (proof: string) => show(token, { authorization: `DPoP ${token}`, proof });
+    for (const find of [findBearer, findToken]) {
+      const proof = await proofBy(key);
+      expect(await find(deps, account_id, showWith(proof))).toMatchObject({ jkt });
+      await expect(find(deps, account_id, showWith(proof))).rejects.toThrow(/used before/);
+      const stolen = find(deps, account_id, showWith(await proofBy(another)));
+      await expect(stolen).rejects.toMatchObject(dead(/another key/));
+    }
+  });
+
   it("is nobody with a token that is none, and unknown while nobody can tell", async () => {
     expect(await lookUpToken(deps, account_id, await issue())).toMatchObject({ sid: "sid-1" });
     expect(await lookUpToken(deps, account_id, "x.y.z")).toBeUndefined();
@@ -173,6 +191,7 @@ describeOnBothEngines("a bearer", (engine) => {
       account_id,
       subject: bearer.subject,
     }));
+    app.options("/accounts/:oid/things", { schema, config: { public: true } }, async () => ({}));
     app.get("/me", { schema, config: { scopes: [] } }, async ({ bearer }) => ({ account_id: bearer.account_id }));
     app.get("/open/:oid", { schema, config: { public: true, scopes: ["a:b"] } }, async ({ account_id }) => ({
       account_id,
@@ -184,8 +203,9 @@ describeOnBothEngines("a bearer", (engine) => {
     app.addHook("onResponse", async ({ account_id }) => {
       asked = account_id;
     });
-    return async (url: string, authorization?: string) => {
-      const { statusCode, headers, body } = await app.inject({ url, headers: authorization ? { authorization } : {} });
+    return async (url: string, authorization?: string, method: "GET" | "OPTIONS" = "GET") => {
+      const sent = authorization ? { authorization } : {};
+      const { statusCode, headers, body } = await app.inject({ method, url, headers: sent });
       return { status: statusCode, said: headers["www-authenticate"], body: JSON.parse(body), asked };
     };
   }
@@ -200,6 +220,8 @@ describeOnBothEngines("a bearer", (engine) => {
     expect((await get("/undeclared")).status).toBe(200);
     expect((await get("/careless", good)).status).toBe(500);
     for (const url of ["/accounts/x/things", "/open/x"]) expect((await get(url, good)).status, url).toBe(400);
+    expect((await get(things, `Bearer ${await issue({}, merchant)}`)).status, "of another account").toBe(401);
+    expect((await get("/accounts/x/things", undefined, "OPTIONS")).status, "a page's preflight").toBe(200);
     const weak = await get(things, `Bearer ${await issue({ scope: ["c:d"] })}`);
     expect(weak.status).toBe(403);
     expect(weak.said).toMatch(/^Bearer realm="latchkey", error="insufficient_scope", .* scope="a:b"$/);
@@ -210,7 +232,8 @@ describeOnBothEngines("a bearer", (engine) => {
     const things = `/accounts/${account_id}/things`;
     const [bare, wrong, proved] = [await get(things), await get(things, "Bearer x"), await get(things, "dpop x")];
     expect([bare.status, bare.said]).toEqual([401, 'Bearer realm="latchkey"']);
-    expect(wrong.said).toMatch(/^Bearer realm="latchkey", error="invalid_token", error_description="[^"]+"$/);
+    for (const { said } of [wrong, await get(things, "Bearer DPoP x")])
+      expect(said).toMatch(/^Bearer realm="latchkey", error="invalid_token", error_description="[^"]+"$/);
     expect(proved.said).toMatch(/^DPoP realm="latchkey", error="invalid_token"/);
     expect(proved.said).toMatch(new RegExp(` algs="${asymmetric_algs.join(" ")}"$`));
     expect((await get("/me")).said).toBe('Bearer realm="latchkey"');
@@ -223,7 +246,11 @@ describeOnBothEngines("a bearer", (engine) => {
   it("is taken for one of the account that its token names, until that is read in full", async () => {
     const get = openRoutes();
     const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const asked = async (claims: unknown) => (await get("/me", `Bearer ${part({})}.${part(claims)}.AAAA`)).asked;
+    const asked = async (claims: unknown) => {
+      const answer = await get("/me", `Bearer ${part({})}.${part(claims)}.AAAA`);
+      expect(answer.status, JSON.stringify(claims)).toBe(401);
+      return answer.asked;
+    };
     const named = [
       [account_id, { oid: account_id, iss: issuer }],
       [merchant, { oid: account_id, iss: issuerOf(public_url, merchant), aud: issuerOf(public_url, merchant) }],
@@ -236,7 +263,7 @@ describeOnBothEngines("a bearer", (engine) => {
       null,
       account_id,
       { oid: account_id },
-      { oid: 1, iss: issuer },
+      { oid: 1, iss: issuerOf(public_url, "1") },
       { aud: 1 },
       { aud: ["x", null] },
     ];
@@ -246,8 +273,8 @@ describeOnBothEngines("a bearer", (engine) => {
   });
 
   it("keeps what its grant still gives, and loses its token with a scope that is taken", async () => {
+    const other = await addGrant(["a:b", "c:d"], "https://other.example");
     const grant = await addGrant(["a:b", "c:d", "openid"]);
-    const other = await addGrant(["x:y"], "https://other.example");
     const of = (scope: readonly string[], fields: Partial<Authorization> = {}) =>
       issue({ audience: api, scope, grant_id: grant.id, ...fields });
     const [both, kept, personal] = [await of(["a:b", "c:d"]), await of(["a:b"]), await of(["a:b", "profile"])];
@@ -311,6 +338,33 @@ describeOnBothEngines("a bearer", (engine) => {
     await expect(alive(token)).rejects.toMatchObject(dead(/^public_grant:.* is gone$/));
   });
 
+  it("loses the account API with the name by which its grant gave it, and nothing else", async () => {
+    const [shop, name] = ["T10000004", "https://api.custom.example"];
+    const at_shop = issuerOf(public_url, shop);
+    const settings = { partner_access: true, public_client_grants: { [name]: ["a:b"] } };
+    await createAccount(deps.directory, { account_id: shop, name: "Shop", settings }, actor);
+    const [own, theirs] = [await addClient({}, shop), await addClient({}, partner)];
+    const grants = [await addGrant(["a:b"], name, own), await addGrant(["a:b"], at_shop, own)];
+    const at_home = await addGrant(["a:b"], at_shop, theirs);
+    await changeSettings(deps.directory, shop, { api_audiences: [name] }, actor);
+    const of = ({ id, client_id }: Client, fields: Partial<Authorization>) =>
+      issue({ subject: { type: "client", id }, client_id, client_uuid: id, ...fields }, shop);
+    const act = { iss: issuerOf(public_url, partner), sub: theirs.id, account_id: partner };
+    const [by_name, by_issuer] = grants.map(({ id }) => id);
+    const lost = [await of(own, { grant_id: by_name ?? "" }), await of(own, { holds: [publicGrantAt(name)] })];
+    const kept = [
+      await of(own, { grant_id: by_issuer ?? "" }),
+      await of(own, { grant_id: by_name ?? "", audience: name }),
+      await of(theirs, { grant_id: at_home.id, act }),
+    ];
+    for (const token of [...lost, ...kept]) expect(await alive(token, deps, shop)).toBeDefined();
+    await changeSettings(deps.directory, shop, { api_audiences: [] }, actor);
+    for (const own of [deps, open()]) {
+      for (const token of lost) await expect(alive(token, own, shop)).rejects.toMatchObject(dead(/^taken from/));
+      for (const [n, token] of kept.entries()) expect(await alive(token, own, shop), `${n}`).toBeDefined();
+    }
+  });
+
   it("of the account's own provider lives while that is the provider", async () => {
     const jwks = { name: "Staff", issuer: "https://id.example", uri: "https://id.example/jwks" };
     const token = await issue({ holds: ["held:x", holdingOfProvider(jwks)] });
@@ -333,6 +387,7 @@ describeOnBothEngines("a bearer", (engine) => {
     const let_in = (partner_access: boolean) => changeSettings(deps.directory, merchant, { partner_access }, actor);
     await let_in(false);
     await expect(alive(token, deps, merchant)).rejects.toMatchObject(dead(/not let in/));
+    expect(await alive(await issue({}, merchant), deps, merchant), "the merchant's own").toBeDefined();
     await let_in(true);
     expect(await alive(token, deps, merchant)).toMatchObject({ partner_account: partner });
     await changeScope(deps.directory, grant, ["x:y"], actor);

@@ -307,6 +307,7 @@ describeOnBothEngines("signing keys", (engine) => {
       `MASTER_KEY lacks a key: ${newer.current} is needed`,
     );
     await expect(checkMasterKeys(test.storage, newer)).rejects.toThrow(`${older.current} is needed`);
+    await expect(checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 5)]))).rejects.toThrow(" are needed");
   });
 });
 
