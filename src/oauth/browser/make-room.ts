@@ -11,6 +11,8 @@ import { type Answered, type Answering, answerStatement, LED_LIMIT } from "./ans
 
 /** Logins that one transaction ends. */
 const PAGE = 100;
+/** Of the fullest client's, the oldest: so many are looked at for another one, which needs one and has its person wait. */
+const OLDEST = 5 * PAGE;
 /** No code is redeemed later; milliseconds. A minute more than any lives, for whoever redeems one in its last moment. */
 const REDEEMED_BY = DEVICE_CODE_LIVES + 60_000;
 
@@ -83,7 +85,8 @@ export async function makeRoom(
         { ...of_session, budget: "session_room_clients", cost: needed },
       ];
   if (await takeBudgetsIn(tx, charges, now)) return false;
-  const { alive, sids: least } = await selectLeast(db, { account_id, session_id, ...fullest }, now);
+  const among = fills ? LED_LIMIT : OLDEST;
+  const { alive, sids: least } = await selectLeast(db, { account_id, session_id, ...fullest }, among, now);
   const sids = alive && !fills ? least.slice(0, needed) : least;
   if (sids.length === 0) return false;
   const charge = { ...of_session, budget: "session_room", cost: sids.length } as const;
@@ -134,19 +137,22 @@ async function selectFullest(
   return { client_id: fullest.client_id, held: Number(held), own: Number(owned), led: Number(led) };
 }
 
-/** A page of what its client would miss least: all of it may be alive, or nothing came of any. */
+/** A page of what its client would miss least `among` its oldest: all of it may be alive, or nothing came of any. */
 async function selectLeast(
   db: Database,
   { account_id, session_id, client_id, held }: Fullest & Pick<Answering, "account_id" | "session_id">,
+  among: number,
   now: number,
 ): Promise<{ readonly alive: boolean; readonly sids: readonly string[] }> {
   const at = instant(now);
   const { rows } = await sql<{ sid: string; alive: unknown }>`select a.sid,
       coalesce((select f.revoked_at is null ${sql.raw(FAMILY)}), (select true ${sql.raw(REDEEMED)}),
         a.created_at > ${instant(now - REDEEMED_BY)}) as alive
-    from session_authorizations a
-    where a.account_id = ${account_id} and a.session_id = ${session_id} and a.client_id = ${client_id}
-      and a.created_at <= ${instant(now - CODE_LIVES)} and not ${sql.raw(GOES_ON)}
+    from (select account_id, session_id, sid, created_at from session_authorizations
+      where account_id = ${account_id} and session_id = ${session_id} and client_id = ${client_id}
+        and created_at <= ${instant(now - CODE_LIVES)}
+      order by created_at, sid limit ${sql.lit(among)}) a
+    where not ${sql.raw(GOES_ON)}
     order by alive, (select f.revoked_at is null and f.idle_expires_at > ${at} and f.expires_at > ${at}
       ${sql.raw(FAMILY)}) is true, a.created_at, a.sid
     limit ${sql.lit(Math.min(PAGE, held - 1))}`.execute(db);
