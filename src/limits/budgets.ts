@@ -164,13 +164,19 @@ export const budgets = {
   session_look: {
     limit: 30,
     window: MINUTE,
-    counts: "looks for logins that could end in a session that has led to too many",
+    counts: "looks for logins that could end in a session that has led to too many, for those clients that fill it",
   },
   session_room: {
     limit: 1_000,
     window: HOUR,
-    counts: "logins that may still be alive, and end because their session has led to too many",
+    counts: "logins that may still be alive, and end for a client that fills its session",
   },
+  session_room_client: {
+    limit: 100,
+    window: HOUR,
+    counts: "looks for one that could end, for one client in a session that others fill",
+  },
+  session_room_clients: { limit: 1_000, window: HOUR, counts: "the same for all such clients of one session" },
   spray_person: { limit: 1, window: 10 * MINUTE, counts: "wrong numeric codes of one person, for a spray" },
   spray_people: { limit: 20, window: 10 * MINUTE, counts: "people of an account with wrong numeric codes" },
   spray_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong numeric codes in one account" },

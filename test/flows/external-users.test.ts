@@ -18,6 +18,33 @@ import { token } from "../support/people.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { code } from "../support/replies.ts";
 
+/** As providers write them, with the claim of an address. */
+const accessTokens = [
+  // Keycloak.
+  { typ: "Bearer", scope: "openid email", nonce: "n" },
+  // RFC 9068.
+  { header: "at+jwt", nonce: "n" },
+  { header: "application/at+JWT" },
+  // Entra ID, of its two versions.
+  { header: "JWT", ver: "2.0", azpacr: "0", scp: "reports.read" },
+  { header: "JWT", ver: "1.0", appid: "portal", appidacr: "0" },
+  // Auth0.
+  { header: "JWT", scope: "openid profile email" },
+  // Okta.
+  { cid: "portal", scp: ["openid", "email"] },
+  // ZITADEL.
+  { client_id: "portal", jti: "1" },
+];
+const idTokens = [
+  // FusionAuth.
+  { header: "JWT", scope: "openid email", at_hash: "h" },
+  // AD FS.
+  { header: "JWT", scp: "openid email", nonce: "n" },
+  // ZITADEL.
+  { client_id: "portal", at_hash: "h" },
+  { header: "JWT", c_hash: "h", scope: "openid" },
+];
+
 describeOnBothEngines("external account users", (engine) => {
   let latchkey: Latchkey;
   beforeAll(async () => {
@@ -102,9 +129,9 @@ describeOnBothEngines("external account users", (engine) => {
     const user = { email: "ada@corp.example", authentication_type: "external", scope: ["admin:accounts"] };
     const made = await call(`${own.base}/management/users`, { method: "POST", token: own.token, json: user });
     expect(made.status, made.text).toBe(200);
-    const sign = (aud: string | string[], azp?: string, more: { typ?: string; header?: string } = {}) => {
-      const claims = new SignJWT({ iss: jwks.issuer, aud, azp, sub: "1", email: user.email, typ: more.typ });
-      const header = { alg: "ES256", ...(more.header === undefined ? {} : { typ: more.header }) };
+    const sign = (aud: string | string[], azp?: string, { header: typ, ...more }: Record<string, unknown> = {}) => {
+      const claims = new SignJWT({ iss: jwks.issuer, aud, azp, sub: "1", email: user.email, ...more });
+      const header = { alg: "ES256", ...(typ === undefined ? {} : { typ: String(typ) }) };
       const signed = claims.setProtectedHeader(header).setIssuedAt().setExpirationTime("1 minute");
       return signed.sign(privateKey);
     };
@@ -146,12 +173,14 @@ describeOnBothEngines("external account users", (engine) => {
         expect([code(await logIn(aud, azp)), code(await findMe(aud, azp))], `${aud}`).toEqual([refused, refused]);
     const name = own.account_id;
     expect((await logIn(["portal", name], "portal", { typ: "ID", header: "JWT" })).status).toBe(200);
-    for (const more of [{ typ: "Bearer" }, { header: "at+jwt" }, { header: "application/at+JWT" }])
-      for (const aud of [["portal", name], name])
+    expect((await set({ jwks: { ...jwks, audience: "portal" } })).status).toBe(200);
+    for (const more of accessTokens)
+      for (const aud of [["portal", name], name, "portal"])
         expect(
           [code(await logIn(aud, "portal", more)), code(await findMe(aud, "portal", more))],
-          "an access token, which other APIs are shown",
+          `an access token, which other APIs are shown: ${JSON.stringify(more)}`,
         ).toEqual([refused, refused]);
+    for (const more of idTokens) expect((await logIn(name, "portal", more)).status, JSON.stringify(more)).toBe(200);
     await provider.close();
   });
 });

@@ -4,6 +4,7 @@ import { makeRoom } from "../../src/oauth/browser/make-room.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, type TestClient } from "../support/latchkey.ts";
 import { withLedSessions } from "../support/led-sessions.ts";
+import { answered } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 
@@ -52,6 +53,22 @@ describeOnBothEngines("a full session", (engine) => {
     const led = new Set(await ledTo(session_id));
     return all.map((sids) => sids.filter((sid) => led.has(sid)).length);
   };
+  /** What was counted against a session itself. */
+  const budgetsOf = async (session_id: string) => {
+    const rows = core().storage.read.selectFrom("budgets").select(["budget", "count"]);
+    const counted = await rows.where("subject", "=", session_id).execute();
+    return Object.fromEntries(counted.map((row) => [row.budget, Number(row.count)]));
+  };
+  /** As if so much had been counted in a window that runs. */
+  const count = (budget: string, subject: string, counted: number) =>
+    core().storage.write(({ db }) =>
+      db
+        .updateTable("budgets")
+        .set({ count: counted })
+        .where("budget", "=", budget)
+        .where("subject", "=", subject)
+        .execute(),
+    );
   const familiesOf = async (sids: readonly string[]) => {
     const rows = core().storage.read.selectFrom("refresh_families").select("id");
     return (await rows.where("id", "in", sids).execute()).length;
@@ -88,32 +105,72 @@ describeOnBothEngines("a full session", (engine) => {
     const oldest = await addRedeemed(session.id, [flooded.id], 100, Date.now() - DAY);
     const devices = await addLed(session.id, [flooded.id], 100, Date.now() - 5 * 60_000);
     await addRedeemed(session.id, [flooded.id], 5_000 - 202, Date.now() - DAY / 2);
-    expect((await silently(surfer)).get("code")).toBeTruthy();
+    expect((await silently(surfer, flooded)).get("code")).toBeTruthy();
     expect(await staying(session.id, oldest, devices)).toEqual([0, 100]);
     expect(unknownOf(oldest)).toBe(0);
     expect(await refresh(tokens.refresh_token)).toBe(200);
     const form = { grant_type: "refresh_token", refresh_token: lasting_tokens.refresh_token };
     expect((await standard.token(form, flooded)).status).toBe(200);
 
-    const counted = core()
-      .storage.read.selectFrom("budgets")
-      .select("count")
-      .where("budget", "=", "session_room")
-      .where("subject", "=", session.id);
-    expect((await counted.execute()).map(({ count }) => Number(count))).toEqual([100]);
+    expect(await budgetsOf(session.id)).toEqual({ session_look: 1, session_room: 100 });
     await addRedeemed(session.id, [flooded.id], 99, Date.now() - 3 * DAY);
-    await core().storage.write(({ db }) =>
-      db
-        .updateTable("budgets")
-        .set({ count: 901 })
-        .where("budget", "=", "session_room")
-        .where("subject", "=", session.id)
-        .execute(),
-    );
-    expect((await silently(surfer)).get("error")).toBe("temporarily_unavailable");
+    await count("session_room", session.id, 901);
+    expect((await silently(surfer, flooded)).get("error")).toBe("temporarily_unavailable");
     expect((await ledTo(session.id)).length).toBe(5_000);
     await letPass(latchkey, "budgets", tenant.account_id, 3_600);
-    expect((await silently(surfer)).get("code")).toBeTruthy();
+    expect((await silently(surfer, flooded)).get("code")).toBeTruthy();
+  });
+
+  it("who fills it pays: another client's logins, silent or by a new code, end one each and are not refused for it", async () => {
+    const { latchkey, tenant, own, standard } = suite();
+    const [flooded, another] = [await addOwn("/pays"), await addOwn("/pays-not")];
+    const surfer = openSurfer(latchkey);
+    const email = await standard.someone();
+    const { tokens, session } = await sessionOf(email, surfer);
+    const oldest = await addRedeemed(session.id, [flooded.id], 3, Date.now() - DAY);
+    const filled = await addRedeemed(session.id, [flooded.id], 5_000 - 4, Date.now() - DAY / 2);
+    expect((await silently(surfer, flooded)).get("code")).toBeTruthy();
+    await addRedeemed(session.id, [flooded.id], 99, Date.now() - DAY / 3);
+    await count("session_look", session.id, 30);
+    await count("session_room", session.id, 1_000);
+    expect((await silently(surfer, flooded)).get("error")).toBe("temporarily_unavailable");
+    const sizes = pages();
+    expect((await silently(surfer, another)).get("code")).toBeTruthy();
+    const shown = await surfer.logIn(standard.address(own, { scope: "openid", prompt: "login" }), tenant, email);
+    expect(answered(shown).get("code")).toBeTruthy();
+    expect([sizes(), (await ledTo(session.id)).length]).toEqual([[1, 1], 5_000]);
+    expect(await staying(session.id, oldest, filled)).toEqual([0, 4_897]);
+    expect(await refresh(tokens.refresh_token)).toBe(200);
+    expect((await silently(surfer, flooded)).get("error")).toBe("temporarily_unavailable");
+  });
+
+  it("another client ends so many an hour, and so do all others together", async () => {
+    const { latchkey } = suite();
+    const [flooded, looping, another] = [await addOwn("/fills"), await addOwn("/loops"), await addOwn("/beside-both")];
+    const surfer = openSurfer(latchkey);
+    const { session } = await sessionOf(await suite().standard.someone(), surfer);
+    await addRedeemed(session.id, [flooded.id], 5_000 - 1, Date.now() - DAY);
+    expect((await silently(surfer, looping)).get("code")).toBeTruthy();
+    await count("session_room_client", `${session.id} ${looping.id}`, 100);
+    expect((await silently(surfer, looping)).get("error")).toBe("temporarily_unavailable");
+    expect((await silently(surfer, another)).get("code")).toBeTruthy();
+    expect(await budgetsOf(session.id)).toEqual({ session_room_clients: 2 });
+    await count("session_room_clients", session.id, 1_000);
+    expect((await silently(surfer, another)).get("error")).toBe("temporarily_unavailable");
+    expect((await silently(surfer, flooded)).get("code"), "who fills it has a budget of its own").toBeTruthy();
+  });
+
+  it("clients that hold as much as each other fill it together, and end what they hold at their cost", async () => {
+    const { latchkey } = suite();
+    const clients = [await addOwn("/one"), await addOwn("/two")] as const;
+    const surfer = openSurfer(latchkey);
+    const { session } = await sessionOf(await suite().standard.someone(), surfer);
+    const [one, two] = clients.map(({ id }) => id);
+    await addRedeemed(session.id, [one ?? ""], 2_500, Date.now() - DAY);
+    await addRedeemed(session.id, [two ?? ""], 2_500 - 2, Date.now() - DAY / 2);
+    expect((await silently(surfer, clients[1])).get("code"), "there is room").toBeTruthy();
+    expect((await silently(surfer, clients[1])).get("code")).toBeTruthy();
+    expect(await budgetsOf(session.id)).toEqual({ session_look: 1, session_room: 100 });
   });
 
   it("a code keeps its minute, however full its session is", async () => {
@@ -148,6 +205,20 @@ describeOnBothEngines("a full session", (engine) => {
     expect(await staying(session.id, few)).toEqual([6]);
   });
 
+  it("as many as there is need of end for others who come at once, one for each", async () => {
+    const { latchkey, standard } = suite();
+    const others = await Promise.all(Array.from({ length: 8 }, (_, n) => addOwn(`/other-${n}`)));
+    const flooded = await addOwn("/beside-others");
+    const surfer = openSurfer(latchkey);
+    const { session } = await sessionOf(await standard.someone(), surfer);
+    const filled = await addRedeemed(session.id, [flooded.id], 5_000 - 1, Date.now() - DAY);
+    const asked = [...others, ...others].map((client) => silently(surfer, client));
+    const refused = (await Promise.all(asked)).filter((answer) => answer.get("code") === null);
+    expect(refused.map(String)).toEqual([]);
+    expect(await staying(session.id, filled)).toEqual([4_999 - 16]);
+    expect([(await ledTo(session.id)).length, unknownOf(filled)]).toEqual([5_000, 4_999 - 16]);
+  });
+
   it("makes no room by what goes on where its person's other logins ended, nor by the newest of a client", async () => {
     const { tenant, own, standard } = suite();
     const { session, user_id } = await sessionOf(await standard.someone(), openSurfer(suite().latchkey));
@@ -162,7 +233,10 @@ describeOnBothEngines("a full session", (engine) => {
       );
       return addLed(id, clients, 5_000, Date.now() - DAY);
     };
-    const makeRoomIn = (session_id: string) => makeRoom(directory, { account_id, session_id }, storage.now());
+    const makeRoomIn = (session_id: string) =>
+      storage.write((tx) =>
+        makeRoom(tx, directory.revocations, { account_id, session_id, client_id: own.id }, storage.now()),
+      );
     const going = await fill(`${session.id}-going`, [own.id]);
     const logins_ended_at = new Date(storage.now()).toISOString();
     const ended = { logins_ended_at, logins_ended_but: `${logins_ended_at} ${going[0]}` };

@@ -57,7 +57,8 @@ async function asksOfFamilies({ storage }: TestStorage, seen: readonly string[])
       void (await sql`insert into session_authorizations (account_id, session_id, sid, client_id, created_at, expires_at)
         select 'A', 's', 'f' || g, 'c', ${now}, ${now} from generate_series(1, ${sql.lit(LED_LIMIT)}) g`.execute(db)),
   );
-  await makeRoom({ storage } as Directory, session, Date.parse(now));
+  const asking = { ...session, client_id: "c" };
+  await storage.write((tx) => makeRoom(tx, {} as Directory["revocations"], asking, Date.parse(now)));
   await storage.write(async ({ db }) => void (await db.deleteFrom("session_authorizations").execute()));
   await selectLed(storage.read, { ...session, user_id: "u", client_id: "", sid: "" }, 5);
   const named = { account_id: "A", id: "f", client_id: "c", secret_id: "", dpop_jkt: null, generation: 1 };

@@ -53,8 +53,10 @@ export async function verifyIdToken(
       const keys = createLocalJWKSet(usableOf(document));
       const { payload, protectedHeader } = await jwtVerify(id_token, keys, rules);
       check(payload, { audience, by_any_client, nonce });
-      // A bearer access token goes to every API that it is for, each of which could log in by it.
-      if (isAccessToken(protectedHeader, payload)) throw upstreamFailed("This is an access token, not an ID token");
+      // A bearer access token goes to every API that it is for, each of which could log in by it. Where we are the
+      // client the provider itself handed it to us.
+      if (by_any_client && isAccessToken(protectedHeader, payload))
+        throw upstreamFailed("This is an access token, not an ID token");
       return payload;
     });
   } catch (error) {
@@ -66,9 +68,20 @@ export async function verifyIdToken(
   }
 }
 
-/** By its header, as RFC 9068 §2.1 has it, or as Keycloak's say among their claims. */
-const isAccessToken = (header: JWTHeaderParameters, { typ }: JWTPayload): boolean =>
-  /^(application\/)?at\+jwt$/i.test(header.typ ?? "") || typ === "Bearer";
+/** What a client may do, and which: claims of access tokens, as RFC 9068 §2.2, Entra ID and Okta call them. */
+const OF_ACCESS = ["scope", "scp", "client_id", "appid", "cid"];
+/** What an ID token answers, and came beside (OpenID Connect Core §2, §3.3.2.11). */
+const OF_LOGIN = ["nonce", "at_hash", "c_hash"];
+
+/**
+ * By its header, as RFC 9068 §2.1 has it; as Keycloak's say among their claims; or by what most hold. ID tokens of
+ * FusionAuth, AD FS and ZITADEL hold some of that as well, beside what no such access token has.
+ */
+function isAccessToken(header: JWTHeaderParameters, claims: JWTPayload): boolean {
+  const holds = (names: readonly string[]) => names.some((name) => claims[name] !== undefined);
+  if (/^(application\/)?at\+jwt$/i.test(header.typ ?? "") || claims.typ === "Bearer") return true;
+  return holds(OF_ACCESS) && !holds(OF_LOGIN);
+}
 
 function check(
   { sub, aud, azp, nonce }: JWTPayload,

@@ -3,6 +3,7 @@ import { namesOf } from "./customer-names.ts";
 
 const berg = { first_name: "Anna", last_name: "Berg" };
 const before = { name: "Anna Berg" };
+const dr = { name: "Dr. Anna Maria Berg" };
 
 it.each([
   // From the whole alone, as it came from a build of before, an import or a provider.
@@ -15,6 +16,10 @@ it.each([
     { name: "Anna Lund", parts: { ...berg, last_name: "Lund" } },
   ],
   [before, { first_name: "Anne", last_name: "Berg" }, { name: "Anne Berg", parts: { ...berg, first_name: "Anne" } }],
+  [dr, { ...dr, ...berg }, { parts: berg }],
+  [{ ...dr, ...berg }, { ...dr, ...berg }, {}],
+  [{ ...dr, ...berg }, { ...dr, ...berg, last_name: "Lund" }, { parts: { ...berg, last_name: "Lund" } }],
+  [dr, berg, { ...before, parts: berg }],
   [before, { name: "Anna Lund", first_name: "", last_name: "" }, { name: "Anna Lund", parts: {} }],
   [before, { name: "" }, { name: null, parts: {} }],
   // From nothing, or parts that an earlier build kept empty.

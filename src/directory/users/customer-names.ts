@@ -17,7 +17,8 @@ const wholeOf = ({ first_name, last_name }: NameParts): string | null =>
 /**
  * What changes by these names, of which an empty one is none. The parts make a whole where they are others than before and
  * no other whole comes beside them: one that is named alone leaves the other, and another whole without any ends both.
- * One part alone makes none of a name that is more than the parts were, and takes none that is sent along.
+ * A name that is more than the parts were stays where it is sent along, or one part comes alone; to take a part takes none
+ * that is sent along.
  */
 export function namesOf(
   given: CustomerNames,
@@ -33,6 +34,7 @@ export function namesOf(
     return renamed ? { name: sent, parts: named ? parts : {} } : {};
   if (renamed) return { name: sent, parts };
   const taken = (before.first_name && !first) || (before.last_name && !last);
-  const makes = (first && last) || (known === wholeOf(before) && !(taken && sent !== undefined));
+  const made = known === wholeOf(before);
+  const makes = sent === undefined ? made || (first && last) : made && !taken;
   return makes ? { name: wholeOf(parts), parts } : { parts };
 }

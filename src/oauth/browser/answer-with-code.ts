@@ -15,7 +15,7 @@ import { claimsAbout, toldByScope } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, type Answering, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
-import { makeRoom } from "./make-room.ts";
+import { answerInFull } from "./make-room.ts";
 import { agreementTo, asksConsent } from "./needs-consent.ts";
 import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
@@ -77,9 +77,6 @@ const refusals: Record<Exclude<Answered, "given">, readonly [ErrorCode | Redirec
   session_full: ["temporarily_unavailable", "This session has led to too many logins. Try again later."],
 };
 
-/** Room that was made may be taken by others who came at the same time. */
-const TRIES = 5;
-
 /** @throws RedirectedRefusal when there is no answer to give. */
 async function spend(
   { directory }: Oauth,
@@ -106,10 +103,7 @@ async function spend(
     consent_scope: agreement ? JSON.stringify(agreement.scope) : null,
   };
   let answered = await storage.hot(answerStatement, answering);
-  for (let left = TRIES; answered === "session_full" && left > 0; left--) {
-    if (!(await makeRoom(directory, answering, now))) break;
-    answered = await storage.hot(answerStatement, answering);
-  }
+  if (answered === "session_full") answered = await answerInFull(directory, answering, now);
   if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }
 
