@@ -1,11 +1,12 @@
 /**
  * A process that serves, from its start to the signal that ends it: what `server.ts` and the command `serve` run.
  *
- * In: the environment. Out: a server, or one in each of several workers, until SIGTERM or SIGINT; or an exit code, with
- * what the operator has to do.
+ * In: the environment. Out: a server, or one in each of several workers, until a signal ends it (`stop_signals`); or an
+ * exit code, with what the operator has to do.
  */
 import { adviceOn } from "./advice.ts";
 import { checkSettings } from "./check-settings.ts";
+import { stop_signals } from "./config/stop-signals.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { type ServerOptions, startServer, waitOf } from "./start-server.ts";
 import type { OnWait } from "./storage/migrate.ts";
@@ -17,7 +18,7 @@ const ALONE =
   "a parent that is not ours has forked this process, which serves alone: WORKERS counts for nothing here, and METRICS_PORT answers with the figures of one of its processes";
 
 /**
- * Runs until SIGTERM or SIGINT. What stops the start is told by `explain`: to standard error, in lines that say what to
+ * Runs until a signal ends it. What stops the start is told by `explain`: to standard error, in lines that say what to
  * do, with exit code 2 for faults of the settings.
  */
 export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
@@ -44,8 +45,7 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
   // Before the start, which may take a while: to stop a server that is only starting is no failure.
   const told = new Promise<NodeJS.Signals>((done) => {
     // For good: with nobody listening, the second one of a service manager and a parent process would end it on the spot.
-    process.on("SIGTERM", done);
-    process.on("SIGINT", done);
+    for (const signal of stop_signals) process.on(signal, done);
   });
   void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
   const abandoned = told.then(() => Promise.reject(told));

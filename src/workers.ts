@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import { on } from "node:events";
+import { isStopSignal, stop_signals } from "./config/stop-signals.ts";
 import type { Config, Environment } from "./config.ts";
 import { migrate, type OnWait } from "./storage/migrate.ts";
 import { openLogger } from "./telemetry/log.ts";
@@ -40,7 +41,7 @@ export async function environment(): Promise<Environment> {
 
 /**
  * WORKERS processes that share the port, with the master keys that their parent read. It only keeps them running: one
- * that dies or cannot be started is replaced, and SIGTERM reaches every one of them. Where the first cannot serve, the
+ * that dies or cannot be started is replaced, and what tells it to stop reaches every one of them. Where the first cannot serve, the
  * parent ends as it did. `run` serves until it is told to stop; all but the first are followers.
  *
  * @throws what keeps the first from being started.
@@ -93,8 +94,7 @@ export async function serveWithWorkers(
     if (workers.length === 0) process.exit(worst);
     for (const worker of workers) worker?.process.kill("SIGTERM");
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  for (const signal of stop_signals) process.on(signal, stop);
   await migrate(config.database_url, onWait);
   if (config.metrics_port !== null) await serveMetrics(config.host, config.metrics_port, await openClusterMetrics());
   cluster.on("listening", () => {
@@ -107,7 +107,7 @@ export async function serveWithWorkers(
   cluster.on("exit", (_worker, code, signal) => {
     if (stopping) {
       // One that dies of the signal itself had not begun to listen to it, nor to serve.
-      if (signal !== "SIGTERM") worst = Math.max(worst, signal ? 1 : code);
+      if (!isStopSignal(signal)) worst = Math.max(worst, signal ? 1 : code);
       if (living().length === 0) process.exit(worst);
       return;
     }

@@ -13,6 +13,7 @@ import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import { askCollector } from "../telemetry/tracing.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
+import { formerAddresses } from "./former-addresses.ts";
 import { fail, type Output, print, rehearse } from "./run.ts";
 
 interface Finding {
@@ -81,11 +82,11 @@ function addressFinding({ public_url, host }: Config): Finding {
   return {
     check,
     state: "warning",
-    message: `${public_url} is reachable from this machine only. Set PUBLIC_URL to serve others.`,
+    message: `${public_url} is reachable from this machine only. Set PUBLIC_URL to serve others, before clients and people use this address.`,
   };
 }
 
-async function databaseFindings({ database_url, master_keys }: Config): Promise<Finding[]> {
+async function databaseFindings({ database_url, master_keys, public_url }: Config): Promise<Finding[]> {
   const engine = isSqlite(database_url) ? "SQLite" : "PostgreSQL";
   if (isSqlite(database_url) && !existsSync(sqlitePath(database_url))) {
     const message = `${sqlitePath(database_url)} is not there yet; the first start makes it.`;
@@ -97,11 +98,13 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const storage = await openStorage({ database_url });
     const offset = Math.abs(storage.now() - Date.now());
     let transactions: Finding[];
+    let former: readonly string[] = [];
     try {
       await storage.ping();
       transactions = await transactionFindings(storage);
       await (pending.length < migrationNames().length ? writeNothing(storage) : createNothing(storage));
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
+      if (pending.length === 0) former = await formerAddresses(storage, public_url);
     } finally {
       await storage.close();
     }
@@ -118,6 +121,7 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
       schemaFinding(survey),
       ...transactions,
       clock,
+      ...former.map((message): Finding => ({ check: "former address", state: "warning", message })),
     ];
   } catch (error) {
     return [{ check: "database", state: "failed", message: adviceOn(error) }];

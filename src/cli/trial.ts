@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorOfFolder } from "../advice.ts";
+import { stop_signals } from "../config/stop-signals.ts";
 import { type Config, type Environment, readConfig } from "../config.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 
@@ -28,8 +29,6 @@ export async function openTrial(env: Environment): Promise<Trial> {
   return { config: { ...config, database_url, master_keys }, is_new: true, end };
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
 /** Names where trials are in an error of one's database. */
 export const errorOfTrial = (error: unknown): unknown =>
   errorOfFolder(error, `${tmpdir()}, the folder for temporary files (TMPDIR),`);
@@ -39,12 +38,12 @@ export function makeTrialDatabase(): { readonly database_url: string; end(): voi
   const folder = mkdtempSync(join(tmpdir(), "latchkey-trial-"));
   const end = () => {
     rmSync(folder, { recursive: true, force: true });
-    for (const signal of SIGNALS) process.off(signal, stop);
+    for (const signal of stop_signals) process.off(signal, stop);
   };
   const stop = (signal: NodeJS.Signals) => {
     end();
     process.kill(process.pid, signal);
   };
-  for (const signal of SIGNALS) process.once(signal, stop);
+  for (const signal of stop_signals) process.once(signal, stop);
   return { database_url: `sqlite:${join(folder, "latchkey.db")}`, end };
 }

@@ -1,4 +1,4 @@
-import { issuerOf } from "../directory/accounts/account.ts";
+import { type Account, issuerOf } from "../directory/accounts/account.ts";
 import { coverageOf, isPersonal } from "../directory/scopes.ts";
 import { isHoldingOfUser } from "../directory/users/account-user.ts";
 import { refuse } from "../errors.ts";
@@ -19,6 +19,15 @@ export const USERINFO = "/oauth/userinfo";
 /** Audience of tokens that are for userinfo alone. */
 export const userinfoAudience = (public_url: string, account_id: string) =>
   `${issuerOf(public_url, account_id)}${USERINFO}`;
+
+/**
+ * What a login is for, under the address of now: userinfo below a name that the account gave its API, as its former
+ * address, is userinfo here.
+ */
+export function audienceNow(public_url: string, { account_id, settings }: Account, audience: string): string {
+  const api = audience.endsWith(USERINFO) ? audience.slice(0, -USERINFO.length) : "";
+  return settings.api_audiences.includes(api) ? userinfoAudience(public_url, account_id) : audience;
+}
 
 /**
  * The scopes that a request gets out of a grant: all of them when it names none, else exactly those it names. `openid` asks

@@ -26,4 +26,4 @@ process.on("message", async ({ id, text, against }) => {
 });
 process.on("disconnect", () => process.exit(0));
 // Whoever ends the server ends this process by letting go of it.
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});

@@ -3,13 +3,14 @@
  * it was applied. Expand first, contract in a later release, so that two neighbouring versions run side by side; a database
  * that is newer than this program is therefore no error.
  */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { makeFolder } from "../config/make-folder.ts";
 import { isSqlite, sqlitePath } from "../config.ts";
 import type { SqliteFile } from "./sqlite/connection.ts";
+import { makeOwn } from "./sqlite/make-own.ts";
 
 const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));
 
@@ -95,15 +96,6 @@ function toSqlite(sql: string): string {
 /** Text compares byte by byte on both engines; lines that begin with `-- postgres:` are for PostgreSQL alone. */
 function toPostgres(sql: string): string {
   return sql.replace(/^-- postgres: /gm, "").replace(/^(\s+\w+ text)\b/gm, '$1 collate "C"');
-}
-
-/** A file that is not there yet becomes its owner's alone, and so does its log, which SQLite makes like it. */
-function makeOwn(path: string): void {
-  try {
-    closeSync(openSync(path, "wx", 0o600));
-  } catch {
-    // It is there, or SQLite says what stands against it.
-  }
 }
 
 async function migrateSqlite(path: string): Promise<Migrated> {

@@ -24,6 +24,7 @@ import { until } from "../support/smtp.ts";
 import { addPerson, createTenantBeside } from "../support/tenants.ts";
 
 const PUBLIC_URL = "http://localhost:9";
+const stops = ["SIGTERM", "SIGHUP"] as const;
 
 /** Somebody else has this port, and answers nothing. */
 async function openPort() {
@@ -121,9 +122,9 @@ describe("the process", () => {
     expect(await server.kill("SIGTERM")).toBe(0);
   });
 
-  it("finishes what it has begun when it is told to stop", async () => {
-    const server = await startProcess({ database_url: `sqlite:${folder}/stop.db`, env: { PUBLIC_URL } });
-    const tenant = await createTenantBeside(`sqlite:${folder}/stop.db`, server.url, PUBLIC_URL);
+  it.each(stops)("finishes what it has begun when it is told to stop by %s", async (signal) => {
+    const server = await startProcess({ database_url: `sqlite:${folder}/${signal}.db`, env: { PUBLIC_URL } });
+    const tenant = await createTenantBeside(`sqlite:${folder}/${signal}.db`, server.url, PUBLIC_URL);
     const people = await Promise.all([1, 2, 3].map((n) => addPerson(tenant, `stop-${n}@example.com`)));
     const codes = await Promise.all(people.map((user_id) => mintCode(tenant, { user_id })));
     const { account_id, audience, client, token } = tenant;
@@ -134,21 +135,22 @@ describe("the process", () => {
       return sendHalf(server.port, `/v1/accounts/${account_id}/auth/authorize`, body, headers);
     });
     const waiting = await Promise.all(begun);
-    const gone = server.kill("SIGTERM");
+    const gone = server.kill(signal);
     await until("it to hear of it", () => (server.output().includes('"stopping"') ? true : undefined));
     for (const answer of await Promise.all(waiting.map(({ finish }) => finish())))
       expect(answer).toMatch(/^HTTP\/1.1 302 .*\r\nconnection: close\r\n/is);
     expect(await gone).toBe(0);
-    expect(server.output()).toContain('"signal":"SIGTERM"');
+    expect(server.output()).toContain(`"signal":"${signal}"`);
   });
 
-  it("finishes what it has begun also where a service manager tells every worker to stop, and then its parent does", async () => {
+  // By a service manager, and by a terminal that closes.
+  it.each(stops)("finishes what it has begun also where every worker hears of %s before its parent", async (signal) => {
     const { database_url, drop } = await createTestDatabase("postgres");
     const server = await startProcess({ database_url, env: { PUBLIC_URL, WORKERS: "2" } });
     const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
     const workers = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
     const asking = await sendHalf(server.port, "/v1/accounts/T10000001/auth/token", "{}");
-    for (const pid of workers) process.kill(pid, "SIGTERM");
+    for (const pid of workers) process.kill(pid, signal);
     await until("both to hear of it", () => (server.output().match(/"stopping"/g)?.length === 2 ? true : undefined));
     // As the parent does then, but surely before the body.
     for (const pid of workers) {
@@ -158,7 +160,7 @@ describe("the process", () => {
         // The one that nobody asked anything is gone.
       }
     }
-    const gone = server.kill("SIGTERM");
+    const gone = server.kill(signal);
     const answer = await asking.finish();
     expect(await gone).toBe(0);
     expect(answer).toMatch(/^HTTP\/1.1 415 /);

@@ -164,7 +164,7 @@ describe("a start", () => {
       const { execPath } = process;
       const held = [];
       process.on("SIGUSR2", () => { try { ${taking} } catch {} });
-      process.on("SIGHUP", () => { process.execPath = execPath; held.splice(0).forEach((fd) => fs.closeSync(fd)) });`;
+      process.on("SIGWINCH", () => { process.execPath = execPath; held.splice(0).forEach((fd) => fs.closeSync(fd)) });`;
     const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(short)}`;
     const env = { PUBLIC_URL, WORKERS: "2", METRICS_PORT: String(await freePort()), NODE_OPTIONS };
     const server = await startProcess({ database_url, env, descriptors: 256 });
@@ -173,7 +173,7 @@ describe("a start", () => {
     server.signal("SIGUSR2");
     process.kill(victim, "SIGKILL");
     await until("a line that says so", () => /"level":"error".*cannot be started/.test(server.output()) || undefined);
-    server.signal("SIGHUP");
+    server.signal("SIGWINCH");
     await until("a third worker", () => listening().length === 3 || undefined);
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);

@@ -1,4 +1,4 @@
-/** What SECURITY.md tells to do after a theft of database and master key does what it says, statement by statement. */
+/** What SECURITY.md tells to do after a theft, and upkeep.md after a restore, does what it says, statement by statement. */
 import { readFileSync } from "node:fs";
 import Sqlite from "libsql";
 import pg from "pg";
@@ -7,7 +7,9 @@ import type { Engine } from "../../src/storage/storage.ts";
 import { describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import {
   addClient,
+  addGrant,
   authorize,
+  basic,
   call,
   createTenant,
   inbox,
@@ -27,9 +29,12 @@ import { openSurfer } from "../support/surfer.ts";
 
 const NEW_KEY = Buffer.alloc(32, 9).toString("base64");
 
+const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
 function statementsFor(engine: Engine): string {
-  const text = readFileSync(new URL("../../SECURITY.md", import.meta.url), "utf8");
-  const [postgres, sqlite, both] = [...text.matchAll(/```sql\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
+  const [postgres, sqlite, both] = [...textOf("SECURITY.md").matchAll(/```sql\n([\s\S]*?)```/g)].map(
+    ([, block]) => block ?? "",
+  );
   return `${engine === "postgres" ? postgres : sqlite}${both}`;
 }
 
@@ -134,5 +139,51 @@ describeOnBothEngines("after a theft of database and master key", (engine) => {
     expect((await token(fresh, login)).status).toBe(200);
     expect(await tryAll(last, fresh)).toMatchObject({ browser: "login_required", minted: [400, expect.anything()] });
     await last.close();
+  });
+});
+
+/** The commands that the guide has run before a restored database is served. */
+function commandsAfterRestore(): readonly string[] {
+  const [, step = ""] = textOf("docs/guides/upkeep.md").split("Before you start the server:");
+  const [list = ""] = step.split("Rehearse a restore");
+  return [...list.matchAll(/^- .*?`npx --no latchkey ([^`]* <account> [^`]*)` for every account/gm)].map(
+    ([, one]) => one ?? "",
+  );
+}
+
+describeOnBothEngines("after a restore", (engine) => {
+  it("ends what was ended after the backup, also where no refresh token came of it", async () => {
+    const before = await startLatchkey(engine);
+    const { database, config } = before;
+    const tenant = await createTenant(before);
+    const { account_id } = tenant;
+    const own = await addClient(before, account_id, {
+      first_party: true,
+      grant_types: ["authorization_code", "client_credentials"],
+    });
+    await addGrant(before, account_id, own, "https://api.shop.example", ["orders:read"]);
+    const standard = standardClient(before, tenant, own);
+    const login = (await standard.redeem(await standard.codeFor())).body;
+    expect(login).toEqual(expect.not.objectContaining({ refresh_token: expect.anything() }));
+    const form = { grant_type: "client_credentials", resource: "https://api.shop.example" };
+    const of_client = (await standard.token(form)).body;
+    // The backup is what the database is now: none of these was revoked yet.
+    await before.stop();
+
+    await run(database, statementsFor(engine));
+    const env = { DATABASE_URL: database.database_url, PUBLIC_URL: config.public_url, MASTER_KEY };
+    for (const command of commandsAfterRestore()) {
+      const done = await cli(env, ...command.replace("<account>", account_id).split(" "));
+      expect(done.code, done.stderr).toBe(0);
+    }
+    const after = await startLatchkey(engine, { database, public_url: config.public_url });
+    const base = `${after.url}/v1/accounts/${account_id}`;
+    for (const { access_token } of [login, of_client]) {
+      const headers = { authorization: basic(own) };
+      const asked = await call(`${base}/oauth/introspect`, { method: "POST", headers, form: { token: access_token } });
+      expect(asked.body).toEqual({ active: false });
+    }
+    expect((await call(`${base}/oauth/userinfo`, { token: login.access_token })).status).toBe(401);
+    await after.close();
   });
 });

@@ -21,7 +21,7 @@ export function reloadAccount(directory: Directory, account_id: string): Promise
 }
 
 /** As committed. */
-export function readAccount({ storage }: Directory, account_id: string): Promise<Account | undefined> {
+export function readAccount({ storage }: Pick<Directory, "storage">, account_id: string): Promise<Account | undefined> {
   return selectAccount(storage.read, account_id);
 }
 

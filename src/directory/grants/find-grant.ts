@@ -1,7 +1,7 @@
 import { noSuch, refuse } from "../../errors.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
-import { lookUpAccount, type readAccount } from "../accounts/find-account.ts";
+import { lookUpAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { lookUpAt } from "../judge.ts";
@@ -128,7 +128,7 @@ export async function lookUpPublicGrant(
   directory: Directory,
   account_id: string,
   audience: string,
-  read: typeof readAccount = lookUpAccount,
+  read: (directory: Directory, account_id: string) => Promise<Account | undefined> = lookUpAccount,
 ): Promise<Pick<Grant, "audience" | "scope"> | undefined> {
   const account = await read(directory, account_id);
   return account && matchGrant(directory, account, openTo(account), audience, "authorization_code");
@@ -159,7 +159,11 @@ export function pageGrants(
 }
 
 /** As committed. */
-export function listGrants({ storage }: Directory, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
+export function listGrants(
+  { storage }: Pick<Directory, "storage">,
+  account_id: string,
+  filter: GrantFilter,
+): Promise<readonly Grant[]> {
   return selectGrants(storage.read, account_id, filter);
 }
 

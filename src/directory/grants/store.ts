@@ -3,6 +3,7 @@ import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { clientLives } from "../lives.ts";
 import type { Grant } from "./grant.ts";
+import { isElsewhere } from "./is-elsewhere.ts";
 
 const columns = [
   "account_id",
@@ -61,6 +62,22 @@ export function pagesOfGrants(db: Database, account_id: string, filter: GrantFil
     const further = matching(db, account_id, filter).where("id", ">", last?.id ?? "");
     return (await further.limit(PAGE).execute()).map(decode);
   });
+}
+
+/** Live grants, of all accounts, for something like an account API that is not below this address; `limit` at most. */
+export function selectElsewhere(
+  db: Database,
+  public_url: string,
+  limit: number,
+): Promise<readonly Pick<Grant, "account_id" | "client_id" | "audience">[]> {
+  return db
+    .selectFrom("grants")
+    .select(["account_id", "client_id", "audience"])
+    .where("deleted_at", "is", null)
+    .where(isElsewhere(public_url))
+    .where(ofLiveClient)
+    .limit(limit)
+    .execute();
 }
 
 /** What grants for these audiences give that were made or changed at an instant or later; `limit` of them at most. */

@@ -1,9 +1,9 @@
 import type { Directory } from "../../directory/directory.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { inPages } from "../../storage/pages.ts";
-import { type Database, type Instant, instant } from "../../storage/storage.ts";
+import { type Database, type Instant, instant, type Storage } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
-import { selectFamiliesAt, selectFamily, selectLiveFamily } from "./store.ts";
+import { selectAudiencesElsewhere, selectFamiliesAt, selectFamily, selectLiveFamily } from "./store.ts";
 
 /** The family of a refresh token that somebody here made, whatever became of either. */
 export async function lookUpFamilyOf(
@@ -27,6 +27,10 @@ export async function lookUpLiveFamily(
   const family = await selectLiveFamily(storage.read, account_id, read.family_id, instant(storage.now()));
   return family?.generation === read.generation ? family : undefined;
 }
+
+/** Of lasting logins for something like an account API at another address: for what, and how many, of all accounts. */
+export const audiencesOfLogins = (storage: Storage, public_url: string) =>
+  selectAudiencesElsewhere(storage.read, public_url, instant(storage.now()));
 
 /** A person's logins at a client. */
 export type HeldAt = Pick<Family, "account_id" | "user_id" | "client_id">;

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { isElsewhere } from "../../directory/grants/is-elsewhere.ts";
 import { stillStands } from "../../directory/users/logins-ended.ts";
 import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
@@ -55,6 +56,24 @@ export async function selectFamily(db: Database, account_id: string, id: string)
     .where("id", "=", id)
     .executeTakeFirst();
   return row && decode(row);
+}
+
+/** How many families live at each audience like an account API that is not below this address, of all accounts. */
+export async function selectAudiencesElsewhere(
+  db: Database,
+  public_url: string,
+  now: Instant,
+): Promise<readonly { readonly account_id: string; readonly audience: string; readonly logins: number }[]> {
+  const rows = await db
+    .selectFrom("refresh_families")
+    .select(["account_id", "audience", sql<number>`count(*)`.as("logins")])
+    .where("revoked_at", "is", null)
+    .where("expires_at", ">", now)
+    .where("idle_expires_at", ">", now)
+    .where(isElsewhere(public_url))
+    .groupBy(["account_id", "audience"])
+    .execute();
+  return rows.map((row) => ({ ...row, logins: Number(row.logins) }));
 }
 
 /** A family whose newest token would be taken now. */

@@ -11,7 +11,7 @@ import type { User } from "../../directory/users/user.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
 import { checkProvider } from "../provider-stands.ts";
 import { type Family, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
-import { REFRESH_SCOPE, userinfoAudience } from "../scopes.ts";
+import { audienceNow, REFRESH_SCOPE, userinfoAudience } from "../scopes.ts";
 
 export interface MayRefresh {
   /** Logins that are its own, by its settings or by its grant for the account API. */
@@ -61,7 +61,8 @@ export async function checkGoesOn(
   if (!grant) throw refuse("invalid_grant", { message: "The client's grant for this audience no longer exists." });
   if (type !== client.settings.user_type)
     throw refuse("invalid_grant", { message: "The client logs in another type of user by now." });
-  await checkProvider(directory, account, client, login);
+  const audience = audienceNow(directory.public_url, account, login.audience);
+  await checkProvider(directory, account, client, { ...login, audience });
   return grant;
 }
 
@@ -89,7 +90,9 @@ async function grantOf(
   client: Client,
   login: Login,
 ): Promise<Given | undefined> {
-  const for_userinfo = login.audience === userinfoAudience(directory.public_url, account.account_id);
-  if (login.grant_id === "" && for_userinfo) return { id: "", scope: [] };
+  const { public_url } = directory;
+  const audience = audienceNow(public_url, account, login.audience);
+  if (login.grant_id === "" && audience === userinfoAudience(public_url, account.account_id))
+    return { id: "", scope: [] };
   return lookUpGrantOf(directory, account, client, login);
 }

@@ -22,7 +22,7 @@ import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken, unspend } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
 import { noteUsed } from "../registration/note-used.ts";
-import { givenBy, identity_scopes, narrowScope, REFRESH_SCOPE } from "../scopes.ts";
+import { audienceNow, givenBy, identity_scopes, narrowScope, REFRESH_SCOPE } from "../scopes.ts";
 import { toldByScope } from "../userinfo/claims-about.ts";
 import { checkTarget } from "./check-target.ts";
 import { beganAt, checkGoesOn, type MayRefresh, mayRefresh } from "./login-goes-on.ts";
@@ -115,7 +115,7 @@ async function checkAsked(
   if (user_id !== undefined && login.user_id !== user_id)
     throw refuse("invalid_grant", { message: "The refresh token is another person's." });
   narrowScope(login.scope, scope);
-  checkTarget(directory, account, login.audience, audience);
+  checkTarget(directory, account, audienceNow(directory.public_url, account, login.audience), audience);
   if (login.client_id === client.id) return may;
   // The client whose login it is may take bound tokens alone by now.
   const issuing = await lookUpClient(directory, account.account_id, login.client_id);
@@ -158,7 +158,8 @@ async function authorizationNow(
   { scope: requested, proof }: Wanted,
 ): Promise<Authorization> {
   const grant = await checkGoesOn(directory, account, client, login, person);
-  const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
+  const { id: authorization_id, auth_time: authenticated_at, amr, userinfo_claims } = login;
+  const audience = audienceNow(directory.public_url, account, login.audience);
   const asked = narrowScope(login.scope, requested);
   const second_factor = person.second_factor === 1;
   const about_person = { user_id: person.id, ...toldByScope(person, asked), second_factor };

@@ -26,7 +26,8 @@ it("is one database by whichever name, a link of the file included, and one serv
 
 it("is its owner's alone once it is made, with its log, and stays as somebody else makes it", async () => {
   const path = join(folder, "own.db");
-  const modes = () => ["", "-wal", "-shm"].map((name) => (statSync(`${path}${name}`).mode & 0o777).toString(8));
+  const modes = () =>
+    ["", "-wal", "-shm", "-owner"].map((name) => (statSync(`${path}${name}`).mode & 0o777).toString(8));
   const opened = async () => {
     await migrate(`sqlite:${path}`);
     return openSqlite({ path, exclusive: true, strict: true });
@@ -34,12 +35,17 @@ it("is its owner's alone once it is made, with its log, and stays as somebody el
   const umask = process.umask(0o022);
   try {
     const first = await opened();
-    expect(modes()).toEqual(["600", "600", "600"]);
+    expect(modes()).toEqual(["600", "600", "600", "600"]);
     await first.close();
-    chmodSync(path, 0o640);
+    // As a version before made it.
+    chmodSync(`${path}-owner`, 0o644);
     const second = await opened();
-    expect(modes()[0]).toBe("640");
+    expect(modes()[3]).toBe("600");
     await second.close();
+    chmodSync(path, 0o640);
+    const third = await opened();
+    expect(modes()).toEqual(["640", expect.anything(), expect.anything(), "640"]);
+    await third.close();
   } finally {
     process.umask(umask);
   }

@@ -15,6 +15,7 @@ import { kyselyOn } from "./dialect.ts";
 import { BrokenDisk, mapUnavailable, sqliteCode } from "./errors.ts";
 import { openFlusher } from "./flusher.ts";
 import { openGroupCommit } from "./group-commit.ts";
+import { closeTo, makeOwn } from "./make-own.ts";
 import { leaveCheckpoints, openConfigured } from "./open-file.ts";
 import { openWriterThread } from "./thread.ts";
 
@@ -82,10 +83,13 @@ export function openSqlite({ path: named, exclusive, strict, onQuery }: SqliteOp
 
 /**
  * A lock that the operating system drops when the process dies, however it dies: an exclusive transaction on a small file
- * beside the database, held for as long as the server runs.
+ * beside the database, held for as long as the server runs. Nobody else may open it who may not open the database.
  */
 function takeOwnership(path: string): SqliteFile {
-  const lock = openSqliteFile(`${path}-owner`);
+  const owner = `${path}-owner`;
+  makeOwn(owner);
+  closeTo(owner, path);
+  const lock = openSqliteFile(owner);
   try {
     lock.exec("pragma busy_timeout = 0");
     lock.exec("begin exclusive");

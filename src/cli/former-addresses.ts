@@ -1,0 +1,55 @@
+import { readAccount } from "../directory/accounts/find-account.ts";
+import { accountElsewhere, listLostGrants } from "../directory/grants/lost-grants.ts";
+import { audiencesOfLogins } from "../oauth/refresh/find-family.ts";
+import { USERINFO } from "../oauth/scopes.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** Grants that are looked at, and accounts that are named: enough to see what happened. */
+const MOST = 1_000;
+const NAMED = 20;
+
+interface Lost {
+  readonly names: Set<string>;
+  readonly api_audiences: readonly string[];
+  grants: number;
+  logins: number;
+}
+
+/** What grants and logins lost when PUBLIC_URL became another one, a line for each account, with what to do. */
+export async function formerAddresses(storage: Storage, public_url: string): Promise<readonly string[]> {
+  const directory = { storage, public_url };
+  const own = new Map<string, Lost>();
+  const under: string[] = [];
+  const lostOf = (account_id: string, api_audiences: readonly string[]): Lost => {
+    const lost = own.get(account_id) ?? { names: new Set(), api_audiences, grants: 0, logins: 0 };
+    own.set(account_id, lost);
+    return lost;
+  };
+  for (const { account, of, client_id, audience } of await listLostGrants(directory, MOST)) {
+    const { account_id, settings } = account;
+    if (of !== account_id) {
+      const remedy = `latchkey grant create ${account_id} ${client_id} --audience ${public_url}/v1/accounts/${of} --scope …`;
+      under.push(`a grant of ${account_id} is for ${audience}. If that was this server, make it again: ${remedy}`);
+      continue;
+    }
+    const lost = lostOf(account_id, settings.api_audiences);
+    lost.names.add(audience);
+    lost.grants++;
+  }
+  for (const { account_id, audience, logins } of await audiencesOfLogins(storage, public_url)) {
+    const account = await readAccount(directory, account_id);
+    const name = audience.endsWith(USERINFO) ? audience.slice(0, -USERINFO.length) : audience;
+    if (!account || accountElsewhere(account, public_url, name) !== account_id) continue;
+    const lost = lostOf(account_id, account.settings.api_audiences);
+    lost.names.add(name);
+    lost.logins += logins;
+  }
+  const lines = [...[...own].map(([account_id, lost]) => lineOf(account_id, lost)), ...under];
+  const further = lines.length - NAMED;
+  return further > 0 ? [...lines.slice(0, NAMED), `${further} more like these.`] : lines;
+}
+
+function lineOf(account_id: string, { names, api_audiences, grants, logins }: Lost): string {
+  const remedy = `latchkey account set ${account_id} 'api_audiences=${JSON.stringify([...api_audiences, ...names]).replaceAll("'", "'\\''")}'`;
+  return `${grants} grant(s) and ${logins} login(s) of ${account_id} are for ${[...names].join(", ")}. If that was this server, run: ${remedy}`;
+}

@@ -1,0 +1,7 @@
+import { type RawBuilder, sql } from "kysely";
+
+/** Of rows with an audience: something like an account API, or what is below one, that is not below this address. */
+export function isElsewhere(public_url: string): RawBuilder<boolean> {
+  const here = `${public_url}/v1/accounts/`;
+  return sql<boolean>`(audience like 'http%/v1/accounts/%' and substr(audience, 1, ${sql.lit(here.length)}) <> ${here})`;
+}
