@@ -122,6 +122,10 @@ it.each([
   ["no HTTP", "hello\r\n\r\n", 400],
   ["headers without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(70_000)}\r\n\r\n`, 431],
   ["an expectation", "GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n", 417],
+  ["no host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
+  ["two hosts", "GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\nConnection: close\r\n\r\n", 400],
+  ["two hosts of an older client", "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", 400],
+  ["an older client that names no host, and no address", "GET / HTTP/1.0\r\n\r\n", 404],
 ])(
   "says in the log, under the id that the caller reads, what was refused before a handler: %s",
   async (_, sent, status) => {
