@@ -22,13 +22,14 @@ export function holdLongestUntried({ db }: Transaction, of: Strangers, now: numb
 }
 
 /**
- * Part of a transaction in which somebody agrees to something at a client, or uses it: a stranger's waits anew. What is noted
- * already for longer than it needs is not noted again. `now` in milliseconds.
+ * Part of a transaction in which somebody agrees to something at a client, or uses it: a stranger's waits anew, if it waits since
+ * before `before`. What is noted already for longer than it needs is not noted again. Both in milliseconds.
  */
 export function noteTried(
   { db }: Transaction,
   { account_id, id }: Pick<Client, "account_id" | "id">,
   now: number,
+  before = now - STAYS / 2,
 ): Promise<void> {
-  return updateTried(db, { account_id, id }, instant(now - STAYS / 2), instant(now));
+  return updateTried(db, { account_id, id }, instant(before), instant(now));
 }
