@@ -90,6 +90,12 @@ function createCommand(): Command {
             `  type      ${grant.type}`,
           ];
           const at_account_api = isAnAccountApi(found, directory.public_url, audience);
+          if (type === "any" && !at_account_api && client.settings.default_audience === null) {
+            lines.push(
+              `  next      latchkey client set ${account_id} ${client.client_id} default_audience=${audience}`,
+              "            so that its requests mean this API where they name none",
+            );
+          }
           print(shown(grant), options, lines, warningsOf("--scope", scope, at_account_api));
         },
         { flags },

@@ -12,24 +12,28 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  const asBuffer = { parseAs: "buffer" } as const;
-  app.addContentTypeParser(
-    /^application\/(json|[\w.+-]+\+json)(?:\s*;|$)/i,
-    asBuffer,
-    async (_request: FastifyRequest, body: Buffer) => (body.length === 0 ? undefined : parseJson(body)),
-  );
-  app.addContentTypeParser(
-    /^application\/x-www-form-urlencoded(?:\s*;|$)/i,
-    asBuffer,
-    async (request: FastifyRequest, body: Buffer) => {
+  const add = (type: string | RegExp, read: (body: Buffer, request: FastifyRequest) => unknown) =>
+    app.addContentTypeParser(type, { parseAs: "buffer" }, async (request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined;
-      if (!request.routeOptions.config.form) throw refuse("unsupported_media_type");
-      return readForm(body.toString("latin1"));
-    },
-  );
-  app.addContentTypeParser("*", asBuffer, async (_request: FastifyRequest, body: Buffer) => {
-    if (body.length > 0) throw refuse("unsupported_media_type");
-    return undefined;
+      checkCoding(request);
+      return read(body, request);
+    });
+  add(/^application\/(json|[\w.+-]+\+json)(?:\s*;|$)/i, parseJson);
+  add(/^application\/x-www-form-urlencoded(?:\s*;|$)/i, (body, request) => {
+    if (!request.routeOptions.config.form) throw refuse("unsupported_media_type");
+    return readForm(body.toString("latin1"));
+  });
+  add("*", () => {
+    throw refuse("unsupported_media_type");
+  });
+}
+
+/** What is compressed is not read as if it were not (RFC 9110 §8.4); which codings are taken, §12.5.3. */
+function checkCoding({ headers }: FastifyRequest): void {
+  if (/^\s*(identity\s*)?$/i.test(headers["content-encoding"] ?? "")) return;
+  throw refuse("unsupported_media_type", {
+    message: "Content-Encoding: only identity is supported.",
+    headers: { "accept-encoding": "identity" },
   });
 }
 

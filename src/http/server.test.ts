@@ -56,6 +56,47 @@ it("refuses JSON that is nested without end, whatever is in it", async () => {
   expect((await post(20, "1")).body).toBe('{"length":41}');
 });
 
+it("reads no body in a coding that it does not know (RFC 9110 §8.4), and says which it takes", async () => {
+  const { app } = openTestHttp();
+  const post = (coding: string, body = "[1]") =>
+    app.inject({
+      method: "POST",
+      url: "/things/a",
+      headers: { "content-type": "application/json", "content-encoding": coding },
+      body,
+    });
+  for (const coding of ["gzip", "BR", "identity, deflate"]) {
+    const { statusCode, headers, body } = await post(coding);
+    expect([statusCode, headers["accept-encoding"]], coding).toEqual([415, "identity"]);
+    expect(JSON.parse(body).error, coding).toMatchObject({
+      code: "unsupported_media_type",
+      message: expect.stringContaining("Content-Encoding"),
+    });
+  }
+  for (const coding of ["", "Identity"]) expect((await post(coding)).body, coding).toBe('{"length":3}');
+  expect((await post("gzip", "")).statusCode, "no body, so none in a coding").toBe(500);
+});
+
+it("says of no page how long it is where a HEAD makes none (RFC 9110 §8.6)", async () => {
+  const { app } = openTestHttp();
+  app.get("/page", { config: { page: true }, schema: { hide: true } }, async (_request, reply) => {
+    reply.type("text/html");
+    return "A page.";
+  });
+  app.get("/text", { schema: { hide: true } }, async () => "Text.");
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const head = async (path: string) => {
+    const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}${path}`;
+    const { status, headers } = await fetch(url, { method: "HEAD" });
+    return [status, headers.get("content-length")];
+  };
+  expect([await head("/page"), await head("/text")]).toEqual([
+    [200, null],
+    [200, "5"],
+  ]);
+  await app.close();
+});
+
 it("has a line and a figure for every request, also for one that no route is looked for", async () => {
   const { app, lines, observed } = openTestHttp();
   const refused = [
@@ -122,6 +163,10 @@ it.each([
   ["no HTTP", "hello\r\n\r\n", 400],
   ["headers without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(70_000)}\r\n\r\n`, 431],
   ["an expectation", "GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n", 417],
+  ["no host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
+  ["two hosts", "GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\nConnection: close\r\n\r\n", 400],
+  ["two hosts of an older client", "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", 400],
+  ["an older client that names no host, and no address", "GET / HTTP/1.0\r\n\r\n", 404],
 ])(
   "says in the log, under the id that the caller reads, what was refused before a handler: %s",
   async (_, sent, status) => {

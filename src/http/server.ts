@@ -8,6 +8,7 @@ import fastify, {
   LogController,
   type RawServerDefault,
 } from "fastify";
+import { type Refusal, refuse } from "../errors.ts";
 import { randomForIds } from "../secrets/random.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
@@ -59,6 +60,14 @@ const YEAR = 31_536_000;
 /** Bytes; what an address leaves is for the headers. Beyond it Node answers, which does not say what was too long. */
 const HEAD_LIMIT = 64 * 1024;
 
+const OF_NODE = {
+  headersTimeout: HEADERS_TIMEOUT,
+  maxHeaderSize: HEAD_LIMIT,
+  connectionsCheckingInterval: 1_000,
+  // See `hostFault`: Node's refusal has no id and no line in the log.
+  requireHostHeader: false,
+};
+
 /**
  * The HTTP server without routes: strict reading of queries and bodies, request ids, the log line, CORS, and one error reply
  * for everything that can go wrong before, in and after a handler.
@@ -90,7 +99,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT,
     connectionTimeout: STILL,
-    http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: HEAD_LIMIT, connectionsCheckingInterval: 1_000 },
+    http: OF_NODE,
     schemaController: { compilersFactory: compilers.factory },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -120,7 +129,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   answerPreflights(app);
   app.addHook("onRequest", (request, reply, done) => {
     begin(request, reply, secure);
-    done();
+    done(hostFault(request));
   });
   app.addHook("preValidation", (request, _reply, done) => {
     if (request.routeOptions.config.surface === "oauth") leaveOutEmpty(request);
@@ -144,6 +153,14 @@ function begin(request: FastifyRequest, reply: FastifyReply, secure: boolean): v
   reply.header("x-content-type-options", "nosniff");
   // RFC 6797 §6.1; of this host alone, since hosts below it may be somebody else's.
   if (secure) reply.header("strict-transport-security", `max-age=${YEAR}`);
+}
+
+/** RFC 9112 §3.2: of the two that read two hosts, each may read another; only HTTP/1.0 may do without one. */
+function hostFault({ raw: { rawHeaders, httpVersion } }: FastifyRequest): Refusal | undefined {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (/^host$/i.test(rawHeaders[at] ?? "")) hosts += 1;
+  if (hosts === 1 || (hosts === 0 && httpVersion === "1.0")) return undefined;
+  return refuse("invalid_request", { message: "One Host header is required." });
 }
 
 /** One line a request, and its figures: by the route's pattern, never by its URL, which may hold a code. */

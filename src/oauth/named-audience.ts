@@ -1,4 +1,8 @@
-import { refuse } from "../errors.ts";
+import { type Refusal, refuse } from "../errors.ts";
+
+/** What a request is refused with that needs an API, where neither it nor its client names one: none is guessed at. */
+export const unnamed = (code: "invalid_target" | "invalid_scope", what: string): Refusal =>
+  refuse(code, { message: `${what}: name it as resource or audience, or set the client's default_audience.` });
 
 /** The parameters that name an API. */
 export const targets = ["resource", "audience"] as const;

@@ -7,7 +7,7 @@ import { lookUpGrant } from "../directory/grants/find-grant.ts";
 import type { Grant } from "../directory/grants/grant.ts";
 import { grantsOf } from "../directory/grants/grants-of.ts";
 import { refuse } from "../errors.ts";
-import { namedAudience } from "./named-audience.ts";
+import { namedAudience, unnamed } from "./named-audience.ts";
 import { givenBy, identity_scopes, userinfoAudience } from "./scopes.ts";
 
 /** What a token will be for. */
@@ -64,7 +64,7 @@ export async function targetOf(
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(directory.public_url, account.account_id)) {
     if (others.length > 0 && (!asked.includes("openid") || (await areOfAnApi(directory, account, client, others))))
-      throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
+      throw unnamed("invalid_scope", "These scopes need an API");
     return { audience: null, grant_id: "", scope: about };
   }
   const grant = await lookUpGrant(directory, account, client, wanted, "authorization_code");

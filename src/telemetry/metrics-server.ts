@@ -10,7 +10,7 @@ export async function serveMetrics(
   metrics: Pick<Metrics, "text" | "content_type">,
 ): Promise<() => Promise<void>> {
   const server = createServer((request, response) => {
-    if (request.url !== "/metrics") return void response.writeHead(404).end();
+    if (request.url?.split("?", 1)[0] !== "/metrics") return void response.writeHead(404).end();
     metrics.text().then(
       (text) => response.writeHead(200, { "content-type": metrics.content_type }).end(text),
       () => response.writeHead(500).end(),

@@ -32,6 +32,14 @@ describeOnBothEngines("a second grant for the same", (engine) => {
     expect((await grant({ client_id, audience: tenant.issuer, scope: ["admin:customers"] })).status).toBe(200);
   });
 
+  it("is one for the same host by another spelling", async () => {
+    const { id: client_id } = await addClient(latchkey, tenant.account_id);
+    const first = await grant({ client_id, audience: "https://root.example", scope: ["a:read"] });
+    const second = await grant({ client_id, audience: "https://root.example/", scope: ["a:write"] });
+    expect([second.status, second.body.error?.errors]).toMatchObject([400, [{ path: "audience", code: "taken" }]]);
+    expect(second.body.error.message).toContain(first.body.id);
+  });
+
   it("of which two are asked for at once is made once", async () => {
     const { id: client_id } = await addClient(latchkey, tenant.account_id);
     const json = { client_id, audience: "https://at-once.example", scope: ["a:read"] };
@@ -52,7 +60,7 @@ describeOnBothEngines("a second grant for the same", (engine) => {
       { client_id: one.id, audience, type: "authorization_code" },
       { client_id: one.id, audience, type: "client_credentials" },
       { client_id: one.id, audience, type: "password" },
-      { client_id: one.id, audience: `${audience}/` },
+      { client_id: one.id, audience: `${audience}/v2` },
       { client_id: other.id, audience },
     ];
     for (const json of made) expect((await grant({ ...json, scope: [] })).status, JSON.stringify(json)).toBe(200);

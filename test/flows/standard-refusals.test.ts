@@ -36,6 +36,27 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
     expect([status, body.error.code]).toEqual([403, "unauthorized_client"]);
   });
 
+  it("names what to do where neither request nor client says which API is meant, and guesses at none", async () => {
+    const { latchkey, tenant } = scene;
+    const service = await addClient(latchkey, tenant.account_id, { first_party: true });
+    await addGrant(latchkey, tenant.account_id, service, tenant.audience, ["orders:read"]);
+    const ask = (more = {}) => scene.token({ grant_type: "client_credentials", ...more }, service);
+    for (const more of [{}, { scope: "orders:read" }]) {
+      const { status, body } = await ask(more);
+      expect([status, body.error], JSON.stringify(more)).toEqual([400, "invalid_target"]);
+      expect(body.error_description).toContain("default_audience");
+    }
+    const authorized = async () =>
+      answered(await openSurfer(latchkey).visit(scene.address(service, { scope: "openid orders:read" })));
+    expect((await authorized()).get("error")).toBe("invalid_scope");
+    expect((await authorized()).get("error_description")).toContain("default_audience");
+    const json = { default_audience: tenant.audience };
+    const changed = { method: "PATCH", token: tenant.token, json };
+    expect((await call(`${tenant.base}/auth/clients/${service.id}`, changed)).status).toBe(200);
+    expect((await ask({ scope: "orders:read" })).body.scope).toBe("orders:read");
+    expect((await authorized()).get("error")).toBeNull();
+  });
+
   it("tells what would be answered with tokens in the fragment, where no query may be", async () => {
     const error = "unsupported_response_type";
     const parts = async (more: Record<string, string>) => {

@@ -88,6 +88,23 @@ describeOnBothEngines("unused clients", (engine) => {
     expect(await isKept(agent.client)).toBe(false);
   });
 
+  it("wait anew from each use that is noted, however lately they came", async () => {
+    const agent = await addUnused();
+    const untried_since = instant(directory().storage.now() - 29 * 60_000);
+    await directory().storage.write(
+      async ({ db }) =>
+        void (await db.updateTable("clients").set({ untried_since }).where("id", "=", agent.client.id).execute()),
+    );
+    const waitsSince = async () => {
+      const clients = db().selectFrom("clients").select("untried_since").where("id", "=", agent.client.id);
+      return (await clients.executeTakeFirstOrThrow()).untried_since ?? "";
+    };
+    const before = instant(directory().storage.now());
+    expect(await waitsSince()).toBe(untried_since);
+    expect((await ask(agent, { grant_type: "client_credentials" })).status).toBe(200);
+    expect((await waitsSince()) >= before).toBe(true);
+  });
+
   it("stay when they exchange tokens", async () => {
     const agent = await addUnused();
     const own = await ask(agent, { grant_type: "client_credentials" });

@@ -212,6 +212,22 @@ describeOnBothEngines("commands that manage", (engine) => {
     await database.drop();
   });
 
+  it("say after a grant which setting has a client's requests mean its API, where they name none", async () => {
+    const database = await createTestDatabase(engine);
+    const latchkey = openCommands(database);
+    await latchkey("account", "create", "T11200001");
+    await latchkey("client", "create", "T11200001", "--client-id", "web");
+    const grant = async (...args: string[]) =>
+      (await latchkey("grant", "create", "T11200001", "web", ...args, "--scope", "a:b")).stdout;
+    const setting = ["T11200001", "web", "default_audience=https://api.shop.example"];
+    expect(await grant("--audience", "https://api.shop.example")).toContain(`latchkey client set ${setting.join(" ")}`);
+    expect(await grant("--audience", "https://api.shop.example", "--type", "password")).not.toContain("client set");
+    expect(await grant(), "the account API").not.toContain("client set");
+    expect((await latchkey("client", "set", ...setting)).code).toBe(0);
+    expect(await grant("--audience", "https://stock.example"), "it has one").not.toContain("client set");
+    await database.drop();
+  });
+
   it("warn of scopes that nothing takes, and of commas", async () => {
     const database = await createTestDatabase(engine);
     const latchkey = openCommands(database);

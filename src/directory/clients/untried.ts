@@ -52,18 +52,19 @@ export function holdUntried(
 
 /** Whether it waits so long that what is done at it would be noted: a stranger's client may give way soon. */
 export const waitsLong = ({ untried_since }: Client, now: number): boolean =>
-  untried_since !== null && untried_since < notedBefore(now);
+  untried_since !== null && untried_since < instant(notedBefore(now));
 
-const notedBefore = (now: number) => instant(now - STAYS / 2);
+const notedBefore = (now: number) => now - STAYS / 2;
 
 /**
  * Part of a transaction in which somebody agrees to something at a client, opens a login there or uses it: a stranger's waits
- * anew. What is noted already for longer than it needs is not noted again. `now` in milliseconds.
+ * anew, if it waits since before `before`. What is noted already for longer than it needs is not noted again. Both in milliseconds.
  */
 export function noteTried(
   { db }: Transaction,
   { account_id, id }: Pick<Client, "account_id" | "id">,
   now: number,
+  before = notedBefore(now),
 ): Promise<void> {
-  return updateTried(db, { account_id, id }, notedBefore(now), instant(now));
+  return updateTried(db, { account_id, id }, instant(before), instant(now));
 }

@@ -18,12 +18,10 @@ export type Named = Pick<Account, "account_id" | "settings">;
 
 /**
  * An audience is an opaque string, save for the account API: its issuer, the names that its clients were written with and
- * the account's own `api_audiences` are aliases of one audience.
+ * the account's own `api_audiences` are aliases of one audience. So are the two spellings of the root of a host.
  */
 export function isAccountApi(account: Named, public_url: string, audience: string): boolean {
-  const known = names.get(account) ?? namesOf(account, public_url);
-  names.set(account, known);
-  return known.has(audience);
+  return namesOf(account, public_url).has(audience);
 }
 
 /**
@@ -47,16 +45,22 @@ export function urlsOf(account_id: string, public_url: string): readonly string[
   return [account_id, ...short].flatMap((id) => aliases(public_url, id));
 }
 
-/** Every name of the account API's audience. */
-export function audiencesOf(account: Account, public_url: string): readonly string[] {
-  return [...(names.get(account) ?? namesOf(account, public_url))];
+/** Every name of an audience. */
+export function audiencesOf(account: Named, public_url: string, audience: string): readonly string[] {
+  const here = namesOf(account, public_url);
+  if (here.has(audience)) return [...here];
+  const one = spelling(audience);
+  return [one, `${one}/`].filter((name) => isSameAudience(account, public_url, name, audience));
 }
 
 /** An account is read again when it changes, so what was worked out for one may be kept as long as it is. */
 const names = new WeakMap<Named, ReadonlySet<string>>();
 
-function namesOf({ account_id, settings }: Named, public_url: string): ReadonlySet<string> {
-  return new Set([...settings.api_audiences, ...urlsOf(account_id, public_url)]);
+function namesOf(account: Named, public_url: string): ReadonlySet<string> {
+  const { account_id, settings } = account;
+  const known = names.get(account) ?? new Set([...settings.api_audiences, ...urlsOf(account_id, public_url)]);
+  names.set(account, known);
+  return known;
 }
 
 function aliases(public_url: string, id: string): string[] {
@@ -69,9 +73,17 @@ function aliases(public_url: string, id: string): string[] {
   ];
 }
 
+/**
+ * The root of a host has an empty path or "/", and programs write the one for the other (RFC 3986 §6.2.3). To tell them
+ * apart would keep clients out and nobody else, since what is at a host is its own.
+ */
+const ROOT = /^(https?:\/\/[^/?#]+)\/$/i;
+
+const spelling = (audience: string) => audience.replace(ROOT, "$1");
+
 /** One name for an audience, whatever alias of it was asked for. */
 export function canonicalAudience(account: Named, public_url: string, audience: string): string {
-  return isAccountApi(account, public_url, audience) ? issuerOf(public_url, account.account_id) : audience;
+  return isAccountApi(account, public_url, audience) ? issuerOf(public_url, account.account_id) : spelling(audience);
 }
 
 /** Whether two names are of one audience. */

@@ -12,8 +12,7 @@ import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScope
 
 /**
  * The client's grant for an audience that serves a flow of this type; of several that `matchGrant` does not tell apart the
- * one that names the very audience, else the first made. A grant that names any alias of the account API serves all of
- * them.
+ * one that names the very audience, else the first made. A grant that names any alias of an audience serves all of them.
  *
  * @throws 403 unauthorized_client.
  */

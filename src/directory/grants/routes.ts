@@ -9,7 +9,7 @@ import { actorOf } from "../actor.ts";
 import { lookUpClient } from "../clients/find-client.ts";
 import { type Directory, grantInTurn } from "../directory.ts";
 import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
-import { audiencesOf, isAccountApi } from "./audience.ts";
+import { audiencesOf } from "./audience.ts";
 import { changeScope, createGrant, removeGrant } from "./change-grants.ts";
 import { findGrantById, listGrants, listHeld, pageGrants } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
@@ -25,11 +25,10 @@ const TOGETHER = "All grants of a client together may hold 100,000 characters of
 export function grantRoutes(app: App, directory: Directory): void {
   const view = (grant: Grant) => grantView(directory, grant);
 
-  /** A grant that names any alias of the account API serves all of them. */
+  /** A grant that names any alias of an audience serves all of them. */
   async function namesOf(account_id: string, audience: string): Promise<readonly string[]> {
     const account = await findAccount(directory, account_id);
-    const { public_url } = directory;
-    return isAccountApi(account, public_url, audience) ? audiencesOf(account, public_url) : [audience];
+    return audiencesOf(account, directory.public_url, audience);
   }
 
   app.route({

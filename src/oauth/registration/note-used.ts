@@ -21,7 +21,8 @@ export async function noteUsed({ storage }: Directory, { account_id, id, origin 
     if (!registration || registration.used_at >= before) return;
     await storage.write(async (tx) => {
       // The client before its registration, as where it gives way.
-      await noteTried(tx, { account_id, id }, now);
+      // From now, however lately: the next use is noted in half an hour at the earliest.
+      await noteTried(tx, { account_id, id }, now, now);
       await updateUsedAt(tx.db, registration, before, now);
     });
   } catch {}

@@ -13,6 +13,7 @@ import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts"
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { Proof } from "../dpop/dpop.ts";
+import { unnamed } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { narrowScope } from "../scopes.ts";
@@ -76,8 +77,7 @@ async function permit(
   }
   checkBound(client, proof?.jkt);
   const audience = named ?? settings.default_audience ?? undefined;
-  if (audience === undefined)
-    throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
+  if (audience === undefined) throw unnamed("invalid_target", "An API is required");
   const account = await findAccount(directory, account_id);
   const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
   if (!grant) throw noGrant(ungranted);

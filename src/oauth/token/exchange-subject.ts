@@ -21,6 +21,7 @@ import { findAlive } from "../bearer/find-alive.ts";
 import { isForeign, lookUpAgreed } from "../consents/consent.ts";
 import type { Proof } from "../dpop/dpop.ts";
 import { isApiFor } from "../is-api-for.ts";
+import { unnamed } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { narrowScope } from "../scopes.ts";
@@ -117,7 +118,7 @@ async function permit(oauth: Oauth, exchange: SubjectExchange) {
   const holder = own || isPublic(settings);
   if (holder && subject.jkt !== undefined && subject.jkt !== exchange.proof?.jkt)
     throw refuse("invalid_request", { message: "subject_token is bound to a key: send a DPoP proof of it." });
-  if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
+  if (audience === undefined) throw unnamed("invalid_target", "An API is required");
   const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
   if (!grant) throw refuse("invalid_target");
   // A person never inherits a client's power.

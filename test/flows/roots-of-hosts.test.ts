@@ -1,0 +1,134 @@
+/**
+ * The root of a host has two spellings, with and without a slash (RFC 3986 §6.2.3), and programs change one into the other:
+ * for who may ask they are one API, and a token carries the one that was asked for.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  authorize,
+  basic,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  receiveCode,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+describeOnBothEngines("an API at the root of a host", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const ofItself = async (client: TestClient, audience: string, at = tenant) => {
+    const form = { grant_type: "client_credentials", resource: audience };
+    const headers = { authorization: basic(client) };
+    const { status, body } = await call(`${at.base}/oauth/token`, { method: "POST", headers, form });
+    if (status !== 200) return body.error;
+    const { aud, scope } = claimsOf(body.access_token);
+    return [aud, scope];
+  };
+
+  it("is asked for by either spelling, and the token is for the one that was asked for", async () => {
+    const [bare, slashed] = [
+      await addClient(latchkey, tenant.account_id),
+      await addClient(latchkey, tenant.account_id),
+    ];
+    await addGrant(latchkey, tenant.account_id, bare, "https://one.example", ["orders:read"]);
+    await addGrant(latchkey, tenant.account_id, slashed, "https://one.example/", ["orders:read"]);
+    for (const client of [bare, slashed])
+      for (const audience of ["https://one.example", "https://one.example/"])
+        expect(await ofItself(client, audience)).toEqual([audience, "orders:read"]);
+  });
+
+  it("is what a client that registered itself may ask people for, however it writes it", async () => {
+    const settings = { open_registration: true, public_client_grants: { "https://mcp.example": ["tools:call"] } };
+    const open = await createTenant(latchkey, { settings });
+    const json = { redirect_uris: [CALLBACK], client_name: "An Agent" };
+    const { client_id } = (await call(`${open.base}/oauth/register`, { method: "POST", json })).body;
+    const resource = "https://mcp.example/";
+    const address = standardClient(latchkey, open, open.client).address({ client_id }, { resource, ...pkce });
+    const surfer = openSurfer(latchkey);
+    const code = answered(await surfer.logIn(address, open)).get("code") ?? "";
+    const form = { grant_type: "authorization_code", client_id, code, redirect_uri: CALLBACK, code_verifier: VERIFIER };
+    const { body } = await call(`${open.base}/oauth/token`, { method: "POST", form: { ...form, resource } });
+    expect([claimsOf(body.access_token).aud, body.scope]).toEqual([resource, "openid tools:call"]);
+    const changed = { method: "PATCH", token: open.token, json: { public_client_grants: {} } };
+    expect((await call(`${open.base}/auth/settings`, changed)).status).toBe(200);
+    const introspected = { method: "POST", headers: { authorization: basic(open.client) } };
+    const api = { method: "PATCH", token: open.token, json: { resource_for: ["https://mcp.example"] } };
+    expect((await call(`${open.base}/auth/clients/${open.client.id}`, api)).status).toBe(200);
+    const told = await call(`${open.base}/oauth/introspect`, { ...introspected, form: { token: body.access_token } });
+    expect(told.body, "of what was taken").toEqual({ active: false });
+  });
+
+  it("is one for a code, for the API that asks what a token is worth, and for the list of grants", async () => {
+    const code = await receiveCode(tenant, { audience: `${tenant.audience}/` });
+    const done = await authorize(tenant, { verification_code: code });
+    expect([done.status, done.headers.get("location")]).toEqual([302, expect.stringContaining("id_token=")]);
+    const api = await addClient(latchkey, tenant.account_id, { resource_for: [`${tenant.audience}/`] });
+    const form = { grant_type: "client_credentials", resource: tenant.audience };
+    const asked = { method: "POST", headers: { authorization: basic(tenant.client) }, form };
+    const { access_token: token } = (await call(`${tenant.base}/oauth/token`, asked)).body;
+    const introspected = { method: "POST", headers: { authorization: basic(api) }, form: { token } };
+    expect((await call(`${tenant.base}/oauth/introspect`, introspected)).body).toMatchObject({
+      ...{ active: true, aud: tenant.audience },
+    });
+    const query = { audience: `${tenant.audience}/`, client_id: tenant.client.id };
+    const { body } = await call(`${tenant.base}/auth/client-grants`, { token: tenant.token, query });
+    expect(body).toMatchObject([{ audience: tenant.audience }]);
+  });
+
+  it("is no other path, name, scheme or port, and nobody's who holds no grant for it", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    const pairs = [
+      ["https://two.example/a", "https://two.example/a/"],
+      ["https://two.example/", "https://two.example//"],
+      ["https://two.example", "https://two.example?"],
+      ["https://two.example", "https://two.example/?"],
+      ["https://two.example", "https://two.example:8443/"],
+      ["https://two.example", "http://two.example/"],
+      ["https://three.example", "https://THREE.example/"],
+      ["urn:two", "urn:two/"],
+      ["two", "two/"],
+    ] as const;
+    for (const audience of new Set(pairs.map(([named]) => named)))
+      if (audience !== "https://two.example/") await addGrant(latchkey, tenant.account_id, client, audience, ["a:b"]);
+    for (const [, other] of pairs) expect(await ofItself(client, other), other).toBe("invalid_target");
+    const foreign = await createTenant(latchkey);
+    const stranger = await addClient(latchkey, foreign.account_id);
+    for (const audience of ["https://two.example", "https://two.example/"])
+      expect(await ofItself(stranger, audience, foreign)).toBe("invalid_target");
+  });
+
+  it("is the account API's by the spelling that the account names, and by no other", async () => {
+    const name = "https://accounts.example";
+    const own = await createTenant(latchkey);
+    const client = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, client, `${name}/`, ["admin:accounts"]);
+    const json = { api_audiences: [name] };
+    expect((await call(`${own.base}/auth/settings`, { method: "PATCH", token: own.token, json })).status).toBe(200);
+    expect(await ofItself(client, name, own)).toBe("invalid_target");
+    expect(await ofItself(client, own.issuer, own)).toBe("invalid_target");
+    const form = { grant_type: "client_credentials", resource: `${name}/` };
+    const asked = { method: "POST", headers: { authorization: basic(client) }, form };
+    const { access_token: token } = (await call(`${own.base}/oauth/token`, asked)).body;
+    expect((await call(`${own.base}/auth/clients`, { token })).status).toBe(401);
+    const listed = async (audience: string) => {
+      const { body } = await call(`${own.base}/auth/client-grants`, { token: own.token, query: { audience } });
+      return body.map((grant: { audience: string }) => grant.audience).toSorted();
+    };
+    expect([await listed(name), await listed(`${name}/`)]).toEqual([[own.issuer], [`${name}/`]]);
+  });
+});
