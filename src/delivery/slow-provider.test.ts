@@ -1,5 +1,6 @@
 /** A provider that takes a message and never says so in time, or was never reached. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createSocketServer } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
@@ -20,6 +21,7 @@ describeOnBothEngines("an SMS", (engine) => {
   beforeEach(async () => {
     test = await openTestStorage(engine);
     port = await freePort();
+    server = createServer();
     posts.length = 0;
     failed = undefined;
   });
@@ -110,5 +112,16 @@ describeOnBothEngines("an SMS", (engine) => {
     await provide((_request, answer) => answer());
     await until("it to be sent", async () => ((await row()).state === "sent" ? true : undefined), 60_000);
     expect(posts).toHaveLength(1);
+  });
+
+  it("is tried until it expires where the provider answers the TLS handshake with an alert", async () => {
+    const alert = Uint8Array.of(0x15, 3, 3, 0, 2, 2, 80);
+    const tls = createSocketServer((socket) => void socket.on("error", () => {}).once("data", () => socket.end(alert)));
+    await new Promise<void>((resolve) => tls.listen(port, "127.0.0.1", resolve));
+    const row = await send(webhook().replace("http:", "https:"), 30_000);
+    await until("three attempts", async () => (Number((await row()).attempts) > 3 ? true : undefined), 60_000);
+    const { state, last_error } = await row();
+    await new Promise((resolve) => tls.close(resolve));
+    expect([state, last_error, failed]).toEqual(["pending", "TLS: tlsv1 alert internal error", undefined]);
   });
 });

@@ -106,13 +106,13 @@ describe("requests that others name the address of", () => {
   });
 
   /** Asks a server that says this and, if told to, hangs up. */
-  async function askRaw(said: string, hangs_up: boolean) {
+  async function askRaw(said: string | Uint8Array, hangs_up: boolean, protocol = "http") {
     const raw = createSocketServer((socket) => {
       socket.on("error", () => {});
       socket.once("data", () => (hangs_up ? socket.end(said) : socket.write(said)));
     });
     await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
-    const url = `http://127.0.0.1:${(raw.address() as AddressInfo).port}/`;
+    const url = `${protocol}://127.0.0.1:${(raw.address() as AddressInfo).port}/`;
     const request = { url, method: "POST", body: "x", timeout: 60_000 } as const;
     return egressFetch(openEgress(["127.0.0.1"]), request).finally(() => raw.close());
   }
@@ -130,6 +130,15 @@ describe("requests that others name the address of", () => {
       expect([String(error), isUnanswered(error)]).toEqual([expect.stringContaining(why), true]);
     },
   );
+
+  it.each([
+    ["an alert", Uint8Array.of(0x15, 3, 3, 0, 2, 2, 80), true, "Error: TLS: tlsv1 alert internal error"],
+    ["what is no TLS", "HTTP/1.1 400 x\r\n\r\n", true, "Error: TLS: wrong version number"],
+    ["nothing", "", true, "disconnected before secure TLS connection was established"],
+  ])("have reached nobody where the server answers the TLS handshake with %s", async (_what, said, hangs_up, why) => {
+    const error: unknown = await askRaw(said, hangs_up, "https").catch((failure: unknown) => failure);
+    expect([String(error), isUnanswered(error)]).toEqual([expect.stringContaining(why), false]);
+  });
 
   it("take an answer that the end of its connection ends", async () => {
     expect((await askRaw("HTTP/1.0 200 x\r\n\r\nwhole", true)).body).toBe("whole");

@@ -117,12 +117,16 @@ function send(
     options.all ? done(null, [{ address, family }]) : done(null, address, family);
   const { method, headers, body = "" } = request;
   return new Promise((resolvePromise, reject) => {
-    const start = url.protocol === "https:" ? requestHttps : requestHttp;
+    const [start, opened] =
+      url.protocol === "https:" ? ([requestHttps, "secureConnect"] as const) : ([requestHttp, "connect"] as const);
     const length = method === "POST" ? { "content-length": String(Buffer.byteLength(body)) } : {};
     const outgoing = start(url, { method, headers: { ...headers, ...length }, lookup: pinned, agent: false, signal });
+    // Before that a request may count as written, though nothing of it has left.
+    let open = false;
+    outgoing.on("socket", (socket) => socket.once(opened, () => (open = true)));
     const fail = (error: Error) => {
-      const reason = signal.aborted ? new Error(`no answer from ${url.host} in time`) : error;
-      reject(outgoing.writableFinished ? Object.assign(reason, { [UNANSWERED]: true }) : reason);
+      const reason = signal.aborted ? new Error(`no answer from ${url.host} in time`) : withoutPlace(error);
+      reject(open && outgoing.writableFinished ? Object.assign(reason, { [UNANSWERED]: true }) : reason);
     };
     outgoing.on("error", fail);
     // Of a server that switches protocols nothing else is told.
@@ -148,4 +152,10 @@ function send(
     });
     outgoing.end(body);
   });
+}
+
+/** What went wrong with TLS, without the thread and the line of OpenSSL that say so. */
+function withoutPlace(error: Error): Error {
+  const [, what] = /:error:\w+:[^:]*:[^:]*:([^:]+)/.exec(error.message) ?? [];
+  return what === undefined ? error : new Error(`TLS: ${what}`);
 }

@@ -27,7 +27,13 @@ export const budgets = {
   send_identifier: {
     limit: 20,
     window: HOUR,
-    counts: "requests naming one identifier",
+    counts: "requests naming one identifier, without those in its pause",
+  },
+  send_pause: {
+    limit: 1,
+    window: 30,
+    counts:
+      "requests for one login over one connection: refuses nobody, but for so long nothing more is sent there, nor is more taken of what its recipient may get",
   },
   send_source: { limit: 50, window: HOUR, counts: "requests from one source" },
   send_site: { limit: 1_000, window: HOUR, counts: "requests from one IPv6 site (/48), all of its networks together" },
@@ -40,7 +46,7 @@ export const budgets = {
     limit: 5,
     window: HOUR,
     counts:
-      "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
+      "requests naming one identifier, by one caller that administers the account or one browser that knows the person, without those in its pause",
   },
   send_refused: {
     limit: 100,

@@ -47,6 +47,12 @@ export const takeBudgetsIn = (tx: Transaction, steps: Steps, now: number): Promi
     take: (charges) => chargeAll(tx, charges, now),
   });
 
+/** What `takeBudgets` refuses without taking anything: one of several is used up, and has refused somebody. */
+export async function refusedBefore(storage: Storage, steps: Steps, now: number): Promise<BudgetRefusal | undefined> {
+  const charges = steps.flat();
+  return toldBefore(charges, await peekBudgets(storage.read, charges, now));
+}
+
 type Ask = (charges: readonly Charge[]) => Promise<readonly Taken[]>;
 
 async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | "take", Ask>>) {
@@ -54,8 +60,8 @@ async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | 
   // One alone has taken nothing of another where it refuses.
   const several = charges.length > 1;
   const seen = several ? await look(charges) : [];
-  const told = refusalOf(charges, seen, 0);
-  if (told && !told.first) return told;
+  const told = toldBefore(charges, seen);
+  if (told) return told;
   const full = charges.filter((_, place) => seen[place]?.allowed === false);
   const open = steps.map((step) => [step].flat().filter((charge) => !full.includes(charge)));
   const asked: Charge[] = [];
@@ -71,6 +77,11 @@ async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | 
     return refusal;
   }
   return undefined;
+}
+
+function toldBefore(charges: readonly Charge[], seen: readonly Taken[]): BudgetRefusal | undefined {
+  const told = refusalOf(charges, seen, 0);
+  return told?.first === false ? told : undefined;
 }
 
 /** So far beyond its limit is what was refused first in a window: it stays counted, and says so to those that follow. */

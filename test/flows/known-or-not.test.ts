@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { sendCode } from "../../src/authentication/verification/send.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
+import type { Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addUser,
@@ -46,6 +47,46 @@ describeOnBothEngines("known or not", (engine) => {
       });
       expect(looks, email).toBe(1);
     }
+  });
+
+  it("takes one of a person's sends for many requests at once, and refuses what is beyond them alike, known or not", async () => {
+    const tenant = await createTenant(latchkey, { scope: ["write:accounts"] });
+    const { storage } = latchkey.server.core;
+    const ask = async (email: string, address: number) => {
+      const headers = { "end-user-ip": `203.0.113.${address}` };
+      const reply = await askForCode(tenant, { email, headers });
+      return { status: reply.status, code: reply.body?.error?.code, headers: [...reply.headers.keys()] };
+    };
+    const took = async () => {
+      const budgets = storage.read.selectFrom("budgets").select(["budget", "count"]).orderBy("budget");
+      const of = budgets.where("account_id", "=", tenant.account_id).where("budget", "like", "send_identifier%");
+      return (await of.execute()).map(({ budget, count }) => `${budget} ${count}`);
+    };
+    const empty = ({ db }: Transaction) =>
+      db.deleteFrom("budgets").where("account_id", "=", tenant.account_id).execute();
+    const useUp = async ({ db }: Transaction) => {
+      const all = db.updateTable("budgets").set({ count: 20 }).where("account_id", "=", tenant.account_id);
+      await all.where("budget", "=", "send_identifier").execute();
+      const ended = { window_ends_at: new Date(storage.now()).toISOString() };
+      await db.updateTable("budgets").set(ended).where("budget", "=", "send_pause").execute();
+    };
+    const seen = [];
+    for (const email of [tenant.user.email, "nobody@example.com"]) {
+      await storage.write(empty);
+      const before = await countRows(latchkey, tenant);
+      const stranger = await Promise.all(Array.from({ length: 24 }, (_, n) => ask(email, n % 6)));
+      const made = difference(await countRows(latchkey, tenant), before);
+      const taken = await took();
+      const owner = await ask(email, 99);
+      await storage.write(useUp);
+      seen.push({ stranger, made, taken, owner, beyond: [await ask(email, 100), await ask(email, 101)] });
+    }
+    const [known, unknown] = seen;
+    expect(known?.taken).toEqual(["send_identifier 1", ...Array(6).fill("send_identifier_source 4")]);
+    expect(known?.stranger.map(({ status }) => status)).toEqual(Array(24).fill(204));
+    expect([known?.owner, ...(known?.beyond ?? [])].map((reply) => reply?.status)).toEqual([204, 429, 429]);
+    expect(unknown).toEqual(known);
+    expect(known?.made).toMatchObject({ outbox: 1, audit_events: 24 });
   });
 
   it("asks the same of the database for an SMS to somebody and to nobody, wherever their number is", async () => {

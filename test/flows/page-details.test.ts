@@ -1,6 +1,7 @@
 /** What the pages of the hosted login make of what a client asks for and is called, and of addresses that are wrong. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAccount } from "../../src/directory/accounts/create-account.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { languages, textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -166,9 +167,10 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     const unnamed = await someone();
     const surfer = openSurfer(latchkey);
     const page = await authorize(surfer, { client_id: own.client_id });
-    expect(headingOf(page)).toBe(en.login(own.client_id));
+    const { name } = await findAccount(latchkey.server.core.directory, tenant.account_id);
+    expect(headingOf(page)).toBe(en.login(name));
     await surfer.act(page, "identify", { identifier: unnamed });
-    expect((await inbox(tenant, unnamed))[0]?.subject).toBe(`Your login code for ${own.client_id}`);
+    expect((await inbox(tenant, unnamed))[0]?.subject).toBe(`Your login code for ${name}`);
   });
 
   it("shows an account's name on one line too", async () => {

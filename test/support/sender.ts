@@ -25,6 +25,7 @@ interface Ground {
 /** `ground` is asked at each step, since a suite opens it before its first test. */
 export function senderOn(ground: () => Ground) {
   let accounts = 0;
+  let logins = 0;
   const sender = {
     /** An account of its own, so that nothing is counted twice. */
     open(): Promise<Login> {
@@ -55,6 +56,15 @@ export function senderOn(ground: () => Ground) {
     async waits(count: number, who: Login, fields?: Partial<SendRequest>, settings?: Settings) {
       const all = [];
       for (let n = 0; n < count; n++) all.push(await sender.waitOf(who, fields, settings));
+      return all;
+    },
+    /** As `waits`, each at another login: one takes but one of what its recipient may get within half a minute. */
+    async waitsApart(count: number, who: Login, fields?: Partial<SendRequest>, settings?: Settings) {
+      const all = [];
+      for (let n = 0; n < count; n++) {
+        logins += 1;
+        all.push(await sender.waitOf(who, { audience: `https://${logins}.example`, ...fields }, settings));
+      }
       return all;
     },
     of: <T extends "verification_codes" | "login_sessions" | "outbox">(table: T, who: Login) =>

@@ -74,8 +74,8 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
 
 /**
  * How messages of a client are signed: one that made itself known by the host that it comes from, or it could write what it
- * likes into them; where that is none, by the account, whose people it logs in. `host` is where their code is
- * entered, where that is not the client's own page.
+ * likes into them. Where that is none, or the account gave its client no name, by the account, whose people it logs in. `host`
+ * is where their code is entered, where that is not the client's own page.
  */
 export function senderOf(
   account: Pick<Account, "name">,
@@ -85,7 +85,7 @@ export function senderOf(
   const { login_uri, callbacks } = client.settings;
   const home = homeOf(client, callbacks[0]);
   const from = home === undefined || isScheme(home) ? account.name : home;
-  const name = client.origin === "account" ? oneLine(client.name ?? "") || client.client_id : from;
+  const name = client.origin === "account" ? oneLine(client.name ?? "") || account.name : from;
   return { name, login_uri, host: host ?? (login_uri === null ? null : new URL(login_uri).hostname) };
 }
 

@@ -1,6 +1,7 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
+import { budgets } from "../../limits/budgets.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "../codes/code.ts";
 import { enqueueMessage, senderOf } from "../messages/enqueue-message.ts";
@@ -22,7 +23,7 @@ export interface Delivery {
 }
 
 /** After a send, so many milliseconds must pass before the next one over the same connection. */
-export const PAUSE = 30_000;
+const PAUSE = budgets.send_pause.window * 1_000;
 
 /**
  * The code that this request sends: the pending one of its connection while that has half its life left, else a second
@@ -80,7 +81,7 @@ function purposeOf({ purpose }: SendRequest, signup: boolean, closed: boolean): 
 
 /**
  * Among codes that went over this connection alone, since reading one that went over two proves less; only where two such
- * live already, it is the newer of them.
+ * live already, it is the newer of them. One that was just sent has no second beside it yet.
  */
 async function findPending(
   tx: Transaction,
@@ -100,7 +101,7 @@ async function findPending(
   }
   const life = Date.parse(newest.expires_at) - Date.parse(newest.created_at);
   const left = Date.parse(newest.expires_at) - now;
-  return left * 2 >= life || own.length > 1 ? newest : undefined;
+  return left * 2 >= life || own.length > 1 || sentJustNow(newest, connection.name, now) ? newest : undefined;
 }
 
 async function newCode(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
-import { senderOn } from "../../../test/support/sender.ts";
+import { senderOn, sms } from "../../../test/support/sender.ts";
 import { countSubjects } from "../../../test/support/used-up.ts";
 import { test_keys } from "../../../test/support/verification.ts";
 import { openRoom, type Room } from "../../../test/support/verification-room.ts";
@@ -23,15 +23,15 @@ describeOnBothEngines("how much may be sent", (engine) => {
     now = storage.now();
   });
   afterAll(() => test.close());
-  const { open, send, waitOf, waits, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
+  const { open, send, waitOf, waits, waitsApart, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
 
   it("counts by identifier, by source, and by both; the longest wait is the one that is told", async () => {
     const who = await open();
     const at = (source: string | null, n = 0, fields: Partial<SendRequest> = {}) =>
       ({ source, email: `p${n}@example.com`, ...fields }) as const;
-    expect(await waits(6, who, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
-    expect(await waits(5, who, at("b"))).toEqual([0, 0, 0, 0, 0]);
-    expect(await waits(11, who, at(null))).toEqual([...Array(10).fill(0), 3_600]);
+    expect(await waitsApart(6, who, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
+    expect(await waitsApart(5, who, at("b"))).toEqual([0, 0, 0, 0, 0]);
+    expect(await waitsApart(11, who, at(null))).toEqual([...Array(10).fill(0), 3_600]);
     expect(await waitOf(who, at("c", 0, { now: now + 60 * MINUTE }))).toBe(0);
     const crowd = await open();
     expect(await waits(6, crowd, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
@@ -39,6 +39,24 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(await waitOf(crowd, at("a", 50))).toBe(3_600);
     expect(await waitOf(crowd, at("a")), "of a quarter of an hour and an hour").toBe(3_600);
     expect([await waitOf(crowd, at("b", 51)), await waitOf(crowd, at(null, 52))]).toEqual([0, 0]);
+  });
+
+  it("takes one of what a recipient may get for all that a login asks for within half a minute, and nothing where that was refused", async () => {
+    const who = await open();
+    const taken = async () => {
+      const of = storage.read.selectFrom("budgets").select("count").where("account_id", "=", who.account_id);
+      const rows = await of.where("budget", "in", ["send_identifier", "send_own"]).orderBy("count").execute();
+      return rows.map(({ count }) => Number(count));
+    };
+    const refused = { account: { client_sends_per_minute: 1 } };
+    expect([await waitOf(who, { email: "else@example.com" }), await waitOf(who, {}, refused)]).toEqual([0, 60]);
+    expect(await Promise.all(Array.from({ length: 30 }, () => waitOf(who)))).toEqual(Array(30).fill(0));
+    expect([await waitOf(who, { now: now + MINUTE / 2 - 1 }), await taken()]).toEqual([0, [1, 1]]);
+    expect(await withheldFrom(who)).toHaveLength(33);
+    expect([await waitOf(who, { now: now + MINUTE / 2 }), await taken()]).toEqual([0, [1, 2]]);
+    expect(await waits(2, who, { now: now + MINUTE, own: "admin" })).toEqual([0, 0]);
+    expect(await waits(2, who, { now: now + MINUTE, connection: sms })).toEqual([0, 0]);
+    expect(await taken()).toEqual([1, 1, 3]);
   });
 
   it("counts by client, and refuses with a line in the audit trail and nothing else", async () => {
@@ -63,12 +81,12 @@ describeOnBothEngines("how much may be sent", (engine) => {
     const stranger = { source: "a" };
     expect(await waits(6, who, stranger)).toEqual([0, 0, 0, 0, 0, 900]);
     const own = { source: "a", own: "admin" };
-    expect(await waits(6, who, own)).toEqual([0, 0, 0, 0, 0, 900]);
+    expect(await waitsApart(6, who, own)).toEqual([0, 0, 0, 0, 0, 900]);
     expect(await waitOf(who, { ...own, email: "else@example.com" })).toBe(0);
     expect(await waitOf(who, { ...own, own: "another" })).toBe(0);
     const calm = await open();
-    expect(await waits(5, calm, { own: "admin" })).toEqual(Array(5).fill(0));
-    expect(await waits(21, calm, {}), "none of which was a common one").toEqual([...Array(20).fill(0), 3_600]);
+    expect(await waitsApart(5, calm, { own: "admin" })).toEqual(Array(5).fill(0));
+    expect(await waitsApart(21, calm), "none of which was a common one").toEqual([...Array(20).fill(0), 3_600]);
   });
 
   it("counts what somebody has of their own by client as well, apart from what strangers use up", async () => {
@@ -83,10 +101,11 @@ describeOnBothEngines("how much may be sent", (engine) => {
   it("asks of a login whose code was closed what its source and client may send, and takes nothing of its recipient's", async () => {
     const who = await open();
     const { login_session_id } = await send(who);
-    await waits(19, who);
+    await waitsApart(19, who);
     const closed = { login_session_id, in_place_of_closed: true };
-    expect([await waitOf(who, closed), await waitOf(who, { login_session_id })]).toEqual([0, 3_600]);
-    expect(await waitOf(who, { in_place_of_closed: true }), "one that only begins").toBe(3_600);
+    const later = { now: now + MINUTE / 2 };
+    expect([await waitOf(who, closed), await waitOf(who, { login_session_id, ...later })]).toEqual([0, 3_570]);
+    expect(await waitOf(who, { in_place_of_closed: true, ...later }), "one that only begins").toBe(3_570);
     const subject = sourceSubject(test_keys, who.account_id, "a");
     await takeBudget(storage, { account_id: who.account_id, budget: "send_source", subject, cost: 49 }, now);
     expect(await waits(2, who, { ...closed, source: "a" })).toEqual([0, 3_600]);
@@ -122,14 +141,14 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(named, "addresses that were never sent to leave nothing").toHaveLength(47);
     expect(await waitOf(who, from("b", 81), settings), "through the same client").toBe(0);
     const own = from("a", 82, { own: "browser" });
-    expect(await waits(65, who, own, settings)).toEqual([...Array(5).fill(0), ...Array(60).fill(3_600)]);
+    expect(await waitsApart(65, who, own, settings)).toEqual([...Array(5).fill(0), ...Array(60).fill(3_600)]);
     expect(await waitOf(who, from("c", 83), settings), "after one who had sends of their own").toBe(0);
   });
 
   it("takes nothing of a client's or a network's sends for what one identifier may not get any more", async () => {
     const who = await open();
     const settings = { account: { client_sends_per_minute: 30 } };
-    expect(await waits(50, who, {}, settings)).toEqual([...Array(20).fill(0), ...Array(30).fill(3_600)]);
+    expect(await waitsApart(50, who, {}, settings)).toEqual([...Array(20).fill(0), ...Array(30).fill(3_600)]);
     expect(await waitOf(who, { email: "else@example.com" }, settings), "to another").toBe(0);
     const near = { source: "a", email: "near@example.com" };
     expect(await waits(60, who, near, { account: {} })).toEqual([...Array(5).fill(0), ...Array(55).fill(900)]);

@@ -1,8 +1,9 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import type { BudgetName, BudgetRefusal, Charge } from "../../limits/budgets.ts";
-import { type Steps, takeBudget, takeBudgets } from "../../limits/limits.ts";
+import { giveBack, refusedBefore, type Steps, takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { sourceCharges, sourceSubject } from "../../limits/source.ts";
+import { base64url, hmac } from "../../secrets/digest.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
@@ -20,24 +21,38 @@ export interface ChargedSend {
  * longer one beyond what the identifier may get: whoever used that up may have closed it too. What its source may not send any
  * more, or the identifier not get, takes nothing of what others share: that would be used up by refusals.
  *
+ * Whoever asks again while nothing more is sent takes nothing of what the identifier may get, or a stranger would use
+ * that up with one message. That pause is told by what callers sent too, since a code that was entered says who is known.
+ *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  */
-export async function chargeSend(
-  directory: Directory,
-  { account, client, source, own, in_place_of_closed, now }: SendRequest,
-  { identifier, resumed }: Login,
-): Promise<ChargedSend> {
-  const { storage } = directory;
+export async function chargeSend(directory: Directory, request: SendRequest, login: Login): Promise<ChargedSend> {
+  const { storage, master_keys } = directory;
+  const { account, client, connection, source, own, in_place_of_closed, now } = request;
   const { account_id } = account;
-  const client_id = client.id;
-  if (own !== null) {
-    const charge: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}` };
-    const mine = await takeBudget(storage, charge, now);
-    if (mine.allowed)
-      return { own: true, refused: await takeBudgets(storage, [ofClient(account, `own ${client_id}`)], now) };
+  const { identifier, audience, resumed } = login;
+  const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id: client.id };
+  // What was refused before leaves nothing: there would be a pause for each name that somebody makes up.
+  const before = own === null ? await refusedBefore(storage, stepsOf(directory, account, common), now) : undefined;
+  if (before) return { own: false, refused: before };
+  const key = master_keys.derive(master_keys.current, account_id, "identifier");
+  const subject = base64url(hmac(key, "send", identifier, client.id, connection.name, audience));
+  const pause: Charge = { account_id, budget: "send_pause", subject };
+  const cost = (await takeBudget(storage, pause, now)).allowed ? 1 : 0;
+  const charged = await charge();
+  // It did not begin: nothing is sent.
+  if (charged.refused && cost === 1) await giveBack(storage, [pause], now);
+  return charged;
+
+  async function charge(): Promise<ChargedSend> {
+    if (own !== null) {
+      const charge: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}`, cost };
+      const mine = await takeBudget(storage, charge, now);
+      if (mine.allowed)
+        return { own: true, refused: await takeBudgets(storage, [ofClient(account, `own ${client.id}`)], now) };
+    }
+    return { own: false, refused: await takeBudgets(storage, stepsOf(directory, account, common, { cost }), now) };
   }
-  const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id };
-  return { own: false, refused: await takeCommon(directory, account, common, now) };
 }
 
 export interface CommonSend {
@@ -53,26 +68,32 @@ export interface CommonSend {
  * last what is its neighbours' and everybody's. `apart` stands before the subjects of sends that take nothing of logins.
  * `now` in milliseconds.
  */
-export async function takeCommon(
-  { storage, master_keys }: Directory,
+export const takeCommon = (
+  directory: Directory,
+  account: Account,
+  common: CommonSend,
+  now: number,
+  apart: string,
+): Promise<BudgetRefusal | undefined> =>
+  takeBudgets(directory.storage, stepsOf(directory, account, common, { apart }), now);
+
+/** `cost`: what this takes of all that the identifier may get. */
+function stepsOf(
+  { master_keys }: Directory,
   account: Account,
   { identifier, source, client_id }: CommonSend,
-  now: number,
-  apart = "",
-): Promise<BudgetRefusal | undefined> {
+  { cost = 1, apart = "" }: { readonly cost?: number; readonly apart?: string } = {},
+): Steps {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
-  const ofIdentifier = (budget: BudgetName, from = "") =>
-    identifier === null ? [] : [charge(budget, `${identifier}${from}`)];
-  const of_all = [...ofIdentifier("send_identifier"), ofClient(account, `${apart}${client_id}`)];
-  return takeBudgets(storage, source === null ? [of_all] : within(source), now);
-
-  function within(address: string): Steps {
-    const shared = sourceCharges(master_keys, account_id, address, ["send_source", "send_site"]);
-    const [of_source = [], ...of_site] = shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
-    const from = sourceSubject(master_keys, account_id, address);
-    return [ofIdentifier("send_identifier_source", ` ${from}`), of_source, [...of_site, ...of_all]];
-  }
+  const in_all = identifier === null ? [] : [{ ...charge("send_identifier", identifier), cost }];
+  const of_all = [...in_all, ofClient(account, `${apart}${client_id}`)];
+  if (source === null) return [of_all];
+  const shared = sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
+  const [of_source = [], ...of_site] = shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
+  const from = sourceSubject(master_keys, account_id, source);
+  const of_both = identifier === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`)];
+  return [of_both, of_source, [...of_site, ...of_all]];
 }
 
 const ofClient = ({ account_id, settings }: Account, subject: string): Charge => ({

@@ -170,6 +170,15 @@ describeOnBothEngines("sendCode", (engine) => {
     });
   });
 
+  it("makes no second code beside one that was sent a moment ago", async () => {
+    const who = await open();
+    for (const seconds of [0, 299, 301, 328]) await send(who, { now: now + seconds * 1_000 });
+    expect(await of("verification_codes", who)).toHaveLength(1);
+    expect(await withheldFrom(who)).toEqual(["sent", "sent", "sent a moment ago", "sent a moment ago"]);
+    await send(who, { now: now + 329 * 1_000 });
+    expect(await of("verification_codes", who)).toHaveLength(2);
+  });
+
   it("gives one session to eight who ask for it at once, and one code", async () => {
     const who = await open();
     const all = await Promise.all(Array.from({ length: 8 }, () => send(who, { login_session_id: "raced" })));

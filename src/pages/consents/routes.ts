@@ -66,7 +66,7 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
         (
           { session, consent: { client, audience, scope } },
           index,
-        ) => html`<div class="who"><div><span id="client-${index}">${nameOf(client)}</span>
+        ) => html`<div class="who"><div><span id="client-${index}">${nameOf(account, client)}</span>
 ${sessions.length > 1 && html`<p class="quiet" id="person-${index}">${labels[sessions.indexOf(session)]}</p>`}${scopeList(texts, { audience, scope })}</div>
 <form method="post" action="${addressOf(account_id)}">
 <input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">

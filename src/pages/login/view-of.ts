@@ -23,7 +23,7 @@ export async function viewOf(
   const { account_id } = account;
   const { retry_at } = request.progress;
   const wait = retry_at === undefined ? undefined : (Date.parse(retry_at) - directory.storage.now()) / 1000;
-  const context = { texts, request, client, wait };
+  const context = { texts, request, account, client, wait };
   switch (next.step) {
     case "choose":
       return chooseView(context, await Promise.all(next.sessions.map((one) => personOf(directory, one))));

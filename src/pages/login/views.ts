@@ -1,3 +1,4 @@
+import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { callbackHost } from "../../directory/clients/home.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
@@ -21,6 +22,7 @@ export const LONGEST_IDENTIFIER = 320;
 interface Context {
   readonly texts: Texts;
   readonly request: AuthorizationRequest;
+  readonly account: Account;
   readonly client: Client;
   /** Seconds until what went wrong is over. */
   readonly wait?: number | undefined;
@@ -92,12 +94,12 @@ const hintOf = ({ login_hint = "" }: AuthorizationRequest["parameters"]) =>
   login_hint.length > LONGEST_IDENTIFIER ? "" : login_hint;
 
 export function identifyView(context: Context, providers: readonly ProviderButton[]): View {
-  const { texts, client, request } = context;
+  const { texts, account, client, request } = context;
   const creates = request.parameters.prompt.includes("create") && client.settings.signup;
   const asked = identifierOf(client);
   const no_way = asked === undefined && providers.length === 0;
   return {
-    title: creates ? texts.create(nameOf(client)) : texts.login(nameOf(client)),
+    title: creates ? texts.create(nameOf(account, client)) : texts.login(nameOf(account, client)),
     body: html`${
       asked
         ? html`<p class="quiet">${creates ? texts.create_intro : texts.login_intro}</p>
@@ -211,10 +213,10 @@ const who = (context: Context, person: KnownPerson) =>
   html`<div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${context.texts.not_you}</button>`)}</div>`;
 
 export function chooseView(context: Context, people: readonly KnownPerson[]): View {
-  const { texts, client, request } = context;
+  const { texts, account, client, request } = context;
   const labels = labelsOf(context, people);
   return {
-    title: isAnybodys(client, request.parameters) ? texts.login(nameOf(client)) : texts.choose,
+    title: isAnybodys(client, request.parameters) ? texts.login(nameOf(account, client)) : texts.choose,
     body: html`${appNotice(context)}${people.map(({ session }, index) =>
       form(
         context,
@@ -246,10 +248,10 @@ export const isAnswered = ({ used_at, parameters }: AuthorizationRequest): boole
 
 /** To whom nothing is given without their own press, though they are logged in. */
 export function confirmView(context: Context, person: KnownPerson): View {
-  const { texts, client } = context;
+  const { texts, account, client } = context;
   const session = html`<input type="hidden" name="session" value="${person.session.id}">`;
   return {
-    title: texts.login(nameOf(client)),
+    title: texts.login(nameOf(account, client)),
     body: html`${appNotice(context)}
 ${who(context, person)}
 ${form(context, "choose", html`${session}<button class="main">${texts.go_on}</button>`)}
@@ -258,13 +260,13 @@ ${cancel(context)}`,
 }
 
 export function consentView(context: Context, person: KnownPerson): View {
-  const { texts, client, request } = context;
+  const { texts, account, client, request } = context;
   const { audience, redirect_uri } = request.parameters;
   const scope = askedScope(request.parameters);
   const home = shownHome(client, request.parameters);
   const from = home === undefined ? texts.unknown_home : texts.comes_from(placeOf(texts, home));
   return {
-    title: texts.consent(nameOf(client)),
+    title: texts.consent(nameOf(account, client)),
     body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked} ${from}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
 ${who(context, person)}
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, callbackHost(redirect_uri)))}</p>`}

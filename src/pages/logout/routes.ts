@@ -116,7 +116,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     const may_go = redirect_uri && (await mayGoThere(directory, account_id, { unchecked, redirect_uri }, browser));
     const meant = meantBy(logout, sessions);
     if (sessions.length > 0 && meant.length === 0 && !confirmed) {
-      const asks_for = logout.client ? nameOf(logout.client) : oneLine(account.name);
+      const asks_for = logout.client ? nameOf(account, logout.client) : oneLine(account.name);
       const body = question(texts, { endpoint: endpointOf(account_id), asks_for, given });
       return sendPage(reply, { account, texts, title: texts.sign_out, body, leads_away: logout.address !== undefined });
     }
