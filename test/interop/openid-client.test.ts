@@ -15,7 +15,6 @@ import {
   startLatchkey,
   type Tenant,
   type TestClient,
-  tokenOf,
 } from "../support/latchkey.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -52,9 +51,8 @@ describeOnBothEngines("openid-client", (engine) => {
     config: client.Configuration,
     parameters: Record<string, string> = {},
     surfer = openSurfer(latchkey),
-    at = tenant,
   ) {
-    const user = await addUser(latchkey, at.account_id);
+    const user = await addUser(latchkey, tenant.account_id);
     const verifier = client.randomPKCECodeVerifier();
     const code_challenge = await client.calculatePKCECodeChallenge(verifier);
     const [state, nonce] = [client.randomState(), client.randomNonce()];
@@ -67,7 +65,7 @@ describeOnBothEngines("openid-client", (engine) => {
       ...pkce,
       ...parameters,
     });
-    const shown = await surfer.logIn(url.href, at, user.email);
+    const shown = await surfer.logIn(url.href, tenant, user.email);
     const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true };
     const tokens = await client.authorizationCodeGrant(config, new URL(shown.url), checks);
     return { tokens, shown, surfer, url, user };
@@ -340,32 +338,6 @@ describeOnBothEngines("openid-client", (engine) => {
       error: "access_denied",
     });
   }, 30_000);
-
-  it("registers itself: by an initial access token, and by itself where the account lets strangers in", async () => {
-    const register = ({ issuer }: Tenant, metadata: object, initialAccessToken?: string) =>
-      client.dynamicClientRegistration(new URL(issuer), { redirect_uris: [CALLBACK], ...metadata }, undefined, {
-        execute: [client.allowInsecureRequests],
-        [client.customFetch]: reach,
-        ...(initialAccessToken === undefined ? {} : { initialAccessToken }),
-      });
-    const lasting = { grant_types: ["authorization_code", "refresh_token"] };
-    await expect(register(tenant, lasting)).rejects.toMatchObject({ status: 401 });
-    const registrar = await addClient(latchkey, tenant.account_id, { grant_types: ["client_credentials"] });
-    await addGrant(latchkey, tenant.account_id, registrar, tenant.issuer, ["create:accounts:/oauth/register"]);
-    const initial = await tokenOf(latchkey, tenant.account_id, registrar);
-    const confidential = await register(tenant, { ...lasting, client_name: "Shop" }, initial);
-    expect(confidential.clientMetadata()).toMatchObject({ client_secret: expect.any(String), client_name: "Shop" });
-    const open = await createTenant(latchkey, { settings: { open_registration: true } });
-    const unknown = await register(open, { ...lasting, token_endpoint_auth_method: "none" });
-    for (const [config, at] of [
-      [confidential, tenant],
-      [unknown, open],
-    ] as const) {
-      const { tokens, user } = await logIn(config, {}, openSurfer(latchkey), at);
-      const { sub } = await client.fetchUserInfo(config, tokens.access_token, user.id);
-      expect(sub).toBe(user.id);
-    }
-  }, 60_000);
 
   it("exchanges a token that it holds for a narrower one", async () => {
     const own = await addClient(latchkey, tenant.account_id, {
