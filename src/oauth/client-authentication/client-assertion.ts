@@ -17,13 +17,12 @@ import { verifyByClient } from "./client-keys.ts";
 const LONGEST = 300;
 const SKEW = 30;
 
-/** Which one an assertion may be for beside the token endpoint: pushed requests say so (RFC 9126 §2). */
-export type Endpoint = "token" | "par";
+/** Where it is shown: its own address will do there, as at the token endpoint (RFC 7523 §3) and for pushed requests (RFC 9126 §2). */
+export type Endpoint = "token" | "par" | "introspect" | "revoke" | "device_authorization";
 
 /**
  * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = its client_id or
- * uuid, `aud` our issuer, token endpoint or the endpoint that is called where its own standard says so, at most five minutes, each
- * `jti` once.
+ * uuid, `aud` our issuer, token endpoint or the endpoint that is called, at most five minutes, each `jti` once.
  *
  * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had; 400
  *   client_unreachable when they do not answer just now; and what `lookUpCurrentClient` throws.
