@@ -1,10 +1,10 @@
-/** How clients prove who they are, as the libraries do that many of them use: by assertions of an hour. */
+/** How clients prove who they are, as the libraries do that most of them use: by an empty secret, or by assertions of an hour. */
 import { randomUUID } from "node:crypto";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addGrant, call } from "../support/latchkey.ts";
-import { openScene, type Scene } from "../support/standard-client.ts";
+import { addClient, addGrant, basic, CALLBACK, call } from "../support/latchkey.ts";
+import { openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
 
 const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const HOUR = 3_600;
@@ -16,8 +16,60 @@ describeOnBothEngines("a client", (engine) => {
   });
   afterAll(() => scene.close());
 
-  const post = (path: string, form: Record<string, string>) =>
-    call(`${scene.tenant.base}/oauth/${path}`, { method: "POST", form });
+  const nameless = (client_id: string) => basic({ client_id, client_secret: "" });
+  const post = (path: string, form: Record<string, string>, authorization?: string) =>
+    call(`${scene.tenant.base}/oauth/${path}`, {
+      method: "POST",
+      ...(authorization === undefined ? {} : { headers: { authorization } }),
+      form,
+    });
+
+  it("that is public is known by its name beside an empty secret, as by its name alone (RFC 6749 §2.3.1)", async () => {
+    const { latchkey, tenant } = scene;
+    const settings = { first_party: true, token_endpoint_auth_method: "none" } as const;
+    const open = await addClient(latchkey, tenant.account_id, settings);
+    const other = await addClient(latchkey, tenant.account_id, settings);
+    const redeem = async (named: Record<string, string>, authorization?: string) => {
+      const code = await scene.codeFor(open, pkce);
+      const form = { grant_type: "authorization_code", code, redirect_uri: CALLBACK, code_verifier: VERIFIER };
+      const { status, body } = await post("token", { ...form, ...named }, authorization);
+      return [status, body.error];
+    };
+    const by_name = nameless(open.client_id);
+    expect(await redeem({}, by_name)).toEqual([200, undefined]);
+    expect(await redeem({}, nameless(open.id)), "by its uuid").toEqual([200, undefined]);
+    for (const client_id of [open.client_id, open.id])
+      expect(await redeem({ client_id }, by_name), "named twice").toEqual([200, undefined]);
+    expect(await redeem({ client_id: other.client_id }, by_name), "two clients").toEqual([401, "invalid_client"]);
+    expect(await redeem({ client_id: open.client_id, client_secret: "x" }, by_name)).toEqual([400, "invalid_request"]);
+    expect(await redeem({}, basic({ ...open, client_secret: " " })), "a secret").toEqual([401, "invalid_client"]);
+    expect((await post("introspect", { token: "x" }, by_name)).body).toEqual(
+      (await post("introspect", { token: "x", client_id: open.client_id })).body,
+    );
+  });
+
+  it("that has something to show is refused by an empty secret as one that is unknown", async () => {
+    const { latchkey, tenant, own } = scene;
+    const { publicKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [await exportJWK(publicKey)] };
+    const by_key = { token_endpoint_auth_method: "private_key_jwt", jwks } as const;
+    const signing = await addClient(latchkey, tenant.account_id, by_key);
+    const answers = await Promise.all(
+      [own, signing, { client_id: "nobody" }].map(async ({ client_id }) => {
+        const refused = await post("token", { grant_type: "client_credentials" }, nameless(client_id));
+        return [refused.status, refused.headers.get("www-authenticate"), refused.body];
+      }),
+    );
+    const [first] = answers;
+    expect(first?.[2]).toMatchObject({ error: "invalid_client", error_description: "Client authentication failed." });
+    for (const answer of answers) expect(answer).toEqual(first);
+    const challenge = await post(
+      "token",
+      { grant_type: "client_credentials" },
+      basic({ client_id: "", client_secret: "" }),
+    );
+    expect(challenge.status).toBe(401);
+  });
 
   async function signingClient() {
     const { latchkey, tenant } = scene;
