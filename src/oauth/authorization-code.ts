@@ -27,6 +27,8 @@ export interface AuthorizationCode {
   readonly acr?: string | undefined;
   /** scope=openid was asked for. */
   readonly openid: boolean;
+  /** A login that lasts was asked for; as in Target. */
+  readonly lasting?: boolean | undefined;
   /** The browser session that it came from; `sid` of the ID token. */
   readonly session_id?: string | undefined;
   /** Issuer of the other server that vouched for the person. */

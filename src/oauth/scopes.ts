@@ -10,8 +10,11 @@ export const NO_MFA = "write:accounts:/auth/users/no-mfa";
 /** A bearer with this scope gets a refresh token beside the access token of a login. */
 export const REFRESH_SCOPE = "create:accounts:auth:refresh_token";
 
+/** Asks for a login that lasts while its person is away (OpenID Connect Core §11). */
+export const OFFLINE = "offline_access";
+
 /** Scopes about the person, at userinfo (OpenID Connect Core §5.4, §11). */
-export const identity_scopes = ["openid", "profile", "email", "phone", "address", "offline_access"];
+export const identity_scopes = ["openid", "profile", "email", "phone", "address", OFFLINE];
 
 /** Where userinfo is, below the issuer. */
 export const USERINFO = "/oauth/userinfo";

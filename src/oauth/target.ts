@@ -8,7 +8,7 @@ import type { Grant } from "../directory/grants/grant.ts";
 import { grantsOf } from "../directory/grants/grants-of.ts";
 import { refuse } from "../errors.ts";
 import { namedAudience, unnamed } from "./named-audience.ts";
-import { givenBy, identity_scopes, userinfoAudience } from "./scopes.ts";
+import { givenBy, identity_scopes, OFFLINE, userinfoAudience } from "./scopes.ts";
 
 /** What a token will be for. */
 export interface Target {
@@ -18,11 +18,12 @@ export interface Target {
   readonly grant_id: string;
   /** What tokens would get: of the grant, and identity scopes. */
   readonly scope: readonly string[];
+  /**
+   * People are asked for a login that lasts, whether or not the client named `offline_access`. The scope has it only where
+   * it did: clients throw away what says more than they asked for. Absent in a version before, whose scope has it.
+   */
+  readonly lasting?: boolean;
 }
-
-/** A client that the account did not make asks for refresh tokens by naming their grant, so its people are asked too. */
-const askedByGrant = ({ origin, settings }: Client): readonly string[] =>
-  origin !== "account" && settings.grant_types.includes("refresh_token") ? ["offline_access"] : [];
 
 /** Whether an API is meant by one of these scopes: a grant of the client gives it. */
 async function areOfAnApi(
@@ -56,21 +57,23 @@ export async function targetOf(
   asked: readonly string[],
 ): Promise<Target> {
   const account = await findAccount(directory, client.account_id);
-  const all = [...new Set([...asked, ...askedByGrant(client)])];
+  const all = [...new Set(asked)];
   const may_last = client.settings.grant_types.includes("refresh_token");
-  const about = all.filter((scope) => identity_scopes.includes(scope) && (may_last || scope !== "offline_access"));
-  const others = [...new Set(asked)].filter((scope) => !identity_scopes.includes(scope));
+  // One that the account did not make asks for refresh tokens by naming their grant.
+  const lasting = may_last && (client.origin !== "account" || all.includes(OFFLINE));
+  const about = all.filter((scope) => identity_scopes.includes(scope) && (may_last || scope !== OFFLINE));
+  const others = all.filter((scope) => !identity_scopes.includes(scope));
   if (others.length > MOST_SCOPES) throw refuse("invalid_scope", { message: "No grant gives so many scopes." });
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(directory.public_url, account.account_id)) {
     if (others.length > 0 && (!asked.includes("openid") || (await areOfAnApi(directory, account, client, others))))
       throw unnamed("invalid_scope", "These scopes need an API");
-    return { audience: null, grant_id: "", scope: about };
+    return { audience: null, grant_id: "", scope: about, lasting };
   }
   const grant = await lookUpGrant(directory, account, client, wanted, "authorization_code");
   if (!grant) throw refuse("invalid_target");
   const at_account_api = isAccountApi(account, directory.public_url, wanted);
   if (!others.every(givenBy(grant.scope, at_account_api))) throw refuse("invalid_scope");
   const granted = others.length > 0 ? others : grant.scope;
-  return { audience: wanted, grant_id: grant.id, scope: [...new Set([...about, ...granted])] };
+  return { audience: wanted, grant_id: grant.id, scope: [...new Set([...about, ...granted])], lasting };
 }

@@ -65,6 +65,24 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     }
   });
 
+  it("are told what is wrong with what they said in the words in which they said it", async () => {
+    const own = await openTenant();
+    const redirect_uris = ["http://evil.example/cb", BACK, "cursor://anysphere.cursor-mcp/oauth/callback"];
+    const made = (await register(own, { redirect_uris: [BACK] })).body;
+    const replaced = { method: "PUT", token: made.registration_access_token, json: { redirect_uris } };
+    for (const refused of [await register(own, { redirect_uris }), await call(made.registration_client_uri, replaced)])
+      expect([refused.status, refused.body]).toEqual([
+        400,
+        {
+          error: "invalid_redirect_uri",
+          error_description:
+            "redirect_uris.0 must be https, unless it is on a loopback address; redirect_uris.2 must be https, or a private-use scheme with a dot.",
+        },
+      ]);
+    const both = { redirect_uris: [BACK], jwks_uri: "http://evil.example/keys" };
+    expect((await register(own, both)).body).toMatchObject({ error: "invalid_client_metadata" });
+  });
+
   it("use up nothing of their address by what is refused: what is taken is counted", async () => {
     const own = await openTenant();
     const wrong = { redirect_uris: ["http://evil.example/cb"] };

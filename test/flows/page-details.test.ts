@@ -60,6 +60,12 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     const [, value = "none"] = /<input id="identifier"[^>]* value="([^"]*)"/.exec(asked.html) ?? [];
     const sent = await surfer.act(asked, "identify", { identifier: value });
     expect([value, sent.status, headingOf(sent)]).toEqual(["", 200, en.login("The Shop")]);
+    const longest = await authorize(surfer, { login_hint: "a".repeat(20_000) });
+    expect([longest.status, longest.url.includes("error="), longest.html.includes("aaaa")]).toEqual([
+      200,
+      false,
+      false,
+    ]);
   });
 
   it("asks for a logout and answers it in the language that the client asks for", async () => {

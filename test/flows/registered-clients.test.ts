@@ -200,7 +200,7 @@ describeOnBothEngines("registered clients", (engine) => {
     const { page } = await askedAt(surfer, address(lasting, EVIL));
     expect(page.html).toContain("stay logged in while you are away");
     const { body } = await redeem(lasting, answered(await surfer.act(page, "allow")).get("code"), EVIL);
-    expect([typeof body.refresh_token, body.scope]).toEqual(["string", "openid email offline_access"]);
+    expect([typeof body.refresh_token, body.scope]).toEqual(["string", "openid email"]);
     const short = await register([EVIL]);
     const asked = await askedAt(openSurfer(latchkey), address(short, EVIL));
     expect(asked.page.html).not.toContain("stay logged in while you are away");

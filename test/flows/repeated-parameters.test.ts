@@ -140,9 +140,9 @@ describeOnBothEngines("a parameter that comes twice", (engine) => {
     const faulty = {
       repeated: "nonce=a&nonce=a",
       "too long": `nonce=${"n".repeat(2_049)}`,
-      "another too long": `login_hint=${"n".repeat(2_049)}`,
+      "another too long": `ui_locales=${"n".repeat(2_049)}`,
       "not text": "nonce=%ff",
-      both: `nonce=a&nonce=b&login_hint=${"n".repeat(2_049)}`,
+      both: `nonce=a&nonce=b&ui_locales=${"n".repeat(2_049)}`,
     };
     for (const [what, fault] of Object.entries(faulty)) {
       const query = `${encoded(about)}&${fault}`;

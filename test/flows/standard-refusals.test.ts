@@ -171,7 +171,7 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
     }
   });
 
-  it("takes an assertion for the address of pushed requests there and nowhere else", async () => {
+  it("takes an assertion for the address that it is sent to, and for no other beside the token endpoint's", async () => {
     const keys = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
     const { latchkey, tenant } = scene;
@@ -206,8 +206,17 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
       [scene.own.client_id, own.id],
     ])
       expect(await post("par", issuer, request, mixed), "by two names").toBe(401);
-    for (const path of ["token", "introspect", "revoke"])
-      expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
+    const others = ["introspect", "revoke", "device_authorization"];
+    for (const path of others) {
+      const status = path === "device_authorization" ? 400 : 200;
+      for (const audience of [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/${path}`])
+        expect(await post(path, audience, { token: "x" }), `${path} for ${audience}`).toBe(status);
+    }
+    for (const path of ["token", ...others])
+      for (const other of ["par", ...others].filter((one) => one !== path)) {
+        const form = { token: "x", grant_type: "client_credentials" };
+        expect(await post(path, `${issuer}/oauth/${other}`, form), `${path} for ${other}`).toBe(401);
+      }
     const by_secret = { token_endpoint_auth_method: "client_secret_basic" };
     const changed = { method: "PATCH", token: tenant.token, json: by_secret };
     expect((await call(`${tenant.base}/auth/clients/${own.id}`, changed)).status).toBe(200);

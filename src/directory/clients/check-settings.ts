@@ -67,7 +67,8 @@ export function checkSettingsLength(change: Partial<ClientSettings>, before: Par
   const ofOne = (name: keyof ClientSettings) => lengthOf({ [name]: change[name] });
   const longest = names.toSorted((a, b) => ofOne(b) - ofOne(a))[0] ?? "callbacks";
   const told = LONGEST.toLocaleString("en");
-  throw refuseField(longest, "too_many", `all settings of a client may have ${told} characters together`);
+  const message = `is too long: all settings of a client may have ${told} characters together`;
+  throw malformed([{ path: longest, code: "too_many", message }]);
 }
 
 /**

@@ -126,13 +126,13 @@ async function contentFor(
   };
   const { issuing: _issuing, ...authorization } = await authorizePerson(directory, login);
   const whole = [...new Set([...identity, ...authorization.scope])];
-  const { redirect_uri, redirect_uri_named, code_challenge, nonce, openid } = parameters;
+  const { redirect_uri, redirect_uri_named, code_challenge, nonce, openid, lasting } = parameters;
   const provider = session.provider ?? undefined;
   return {
     authorization: { ...authorization, scope: whole, userinfo_claims: claims?.userinfo, dpop_jkt },
     claims: claimsAbout(user, claims?.id_token ?? []),
     acr: reachedBy(session).find((one) => parameters.named_acr?.includes(one)),
-    ...{ redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id, provider },
+    ...{ redirect_uri, redirect_uri_named, code_challenge, nonce, openid, lasting, session_id: session.id, provider },
   };
 }
 

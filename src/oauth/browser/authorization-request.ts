@@ -8,6 +8,7 @@
  */
 
 import type { Instant } from "../../storage/storage.ts";
+import { OFFLINE } from "../scopes.ts";
 import type { Target } from "../target.ts";
 import type { ClaimName } from "../userinfo/claims-about.ts";
 import { scopeOfClaim } from "../userinfo/claims-about.ts";
@@ -97,8 +98,8 @@ export interface AuthorizationRequest {
   readonly used_at: Instant | null;
 }
 
-/** What a person is asked for: the scopes, and those that single claims belong to. */
-export function askedScope({ scope, claims }: AuthorizationParameters): readonly string[] {
+/** What a person is asked for: the scopes, a login that lasts, and the scopes that single claims belong to. */
+export function askedScope({ scope, lasting, claims }: AuthorizationParameters): readonly string[] {
   const single = [...(claims?.id_token ?? []), ...(claims?.userinfo ?? [])].map(scopeOfClaim);
-  return [...new Set([...scope, ...single])];
+  return [...new Set([...scope, ...(lasting ? [OFFLINE] : []), ...single])];
 }

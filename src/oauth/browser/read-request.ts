@@ -121,7 +121,7 @@ async function understand(
     openid: asked.includes("openid"),
     prompt,
     max_age: maxAgeOf(raw.max_age),
-    login_hint: raw.login_hint,
+    login_hint: hintIn(raw),
     subject_hint: oneSubject(hinted, named),
     ui_locales: spaceSeparated(raw.ui_locales),
     two_factors: asksTwoFactors(raw.acr_values, asked_claims),
@@ -130,6 +130,13 @@ async function understand(
     claims: asked_claims.claims,
   };
 }
+
+/** Characters of a hint that is kept. */
+const LONGEST_HINT = 2_048;
+
+/** Nobody is kept from logging in by what was to help them. */
+const hintIn = ({ login_hint }: RawParameters) =>
+  login_hint !== undefined && login_hint.length <= LONGEST_HINT ? login_hint : undefined;
 
 /** Who is never logged in. */
 const NOBODY = "";

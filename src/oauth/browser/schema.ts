@@ -17,7 +17,7 @@ export const RawParameters = Type.Object({
   dpop_jkt: text("Thumbprint of the DPoP key that will redeem the code (RFC 9449 §10)."),
   prompt: text("`none`, `login`, `consent`, `select_account` or `create`."),
   max_age: text("Most seconds since the last login; after that the person logs in again."),
-  login_hint: text("An address or number to begin with."),
+  login_hint: text("An address or number to begin with. One of more than 2,048 characters is ignored.", LONGEST_TOKEN),
   id_token_hint: text("An ID token of the person who is to log in.", 8_192),
   ui_locales: text("Languages of the pages."),
   acr_values: text("A second factor is asked for by the class that the metadata publishes for it."),

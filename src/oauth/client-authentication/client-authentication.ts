@@ -7,7 +7,6 @@
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { isPublic } from "../../directory/clients/client.ts";
 import { authenticateClient, type ProvenClient, type Sender } from "../../directory/clients/secret.ts";
-import type { Directory } from "../../directory/directory.ts";
 import { judgeClient } from "../../directory/judge.ts";
 import { blame } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
@@ -47,7 +46,9 @@ export async function authenticate(
   endpoint: Endpoint = "token",
 ): Promise<ProvenClient> {
   const { directory } = oauth;
-  const client = await prove(oauth, request, form, endpoint);
+  const client = await prove(oauth, request, form, endpoint).catch((error: unknown) => {
+    throw isMisdescribed(error) ? blame("invalid_client", error) : error;
+  });
   await judgeClient(directory, client, (current) => checkOrigin(directory, current, request.headers.origin));
   return client;
 }
@@ -62,17 +63,11 @@ async function prove(
   const { client_id, client_secret, client_assertion } = form;
   const ways = [authorization, client_secret, client_assertion].filter((way) => way !== undefined);
   if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
-  if (authorization !== undefined) {
-    const client = await authenticateBasic(oauth.directory, request);
-    if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id)
-      throw refuse("invalid_client");
-    return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_basic"));
-  }
-  try {
-    return await authenticateByForm(oauth, request, form, endpoint);
-  } catch (error) {
-    throw isMisdescribed(error) ? blame("invalid_client", error) : error;
-  }
+  if (authorization === undefined) return authenticateByForm(oauth, request, form, endpoint);
+  const client = await authenticateBasic(oauth, request);
+  if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id)
+    throw refuse("invalid_client");
+  return client;
 }
 
 async function authenticateByForm(
@@ -95,6 +90,15 @@ async function authenticateByForm(
     const client = await authenticateClient(oauth.directory, request, client_id, secret(client_secret));
     return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_post"));
   }
+  return authenticateByName(oauth, account_id, client_id);
+}
+
+/** A public client shows nothing else. @throws 401 invalid_client for any other, as for one that nobody knows. */
+async function authenticateByName(
+  oauth: Pick<Oauth, "directory" | "documents">,
+  account_id: string,
+  client_id: string,
+): Promise<ProvenClient> {
   const client = await lookUpCurrentClient(oauth, account_id, client_id);
   if (!client) throw refuse("invalid_client");
   return judgeClient(oauth.directory, client, (current) => {
@@ -114,29 +118,25 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
 }
 
 /**
- * RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded, nor a uuid in capitals.
+ * RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded, nor a uuid in capitals. An empty
+ * secret is none, as if it had been left out.
  *
  * @throws 401 invalid_client.
  */
-async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
+async function authenticateBasic(
+  oauth: Pick<Oauth, "directory" | "documents">,
+  request: ClientRequest,
+): Promise<ProvenClient> {
+  const { directory } = oauth;
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
   if (split < 1) throw refuse("invalid_client");
   const [name, sent] = [text.slice(0, split), text.slice(split + 1)];
   const client_id = smallUuid(decode(name) ?? name);
+  if (sent === "") return authenticateByName(oauth, request.account_id, client_id);
   const decoded = decode(sent) ?? sent;
   const spellings = decoded === sent ? [sent] : [sent, decoded];
-  return judgeClient(
-    directory,
-    await authenticateClient(directory, request, client_id, ...spellings.map(secret)),
-    checkKind,
-  );
-}
-
-function checkKind(client: ProvenClient): ProvenClient {
-  const { token_endpoint_auth_method } = client.settings;
-  if (token_endpoint_auth_method === "client_secret_basic" || token_endpoint_auth_method === "client_secret_post")
-    return client;
-  throw refuse("invalid_client");
+  const client = await authenticateClient(directory, request, client_id, ...spellings.map(secret));
+  return judgeClient(directory, client, (current) => checkWay(current, "client_secret_basic"));
 }

@@ -57,7 +57,7 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, body } = request;
-      const client = await authenticate(oauth, request, body);
+      const client = await authenticate(oauth, request, body, "device_authorization");
       if (isPublic(client.settings)) await chargeRequest(oauth, account_id, { address: request.ip });
       const { device_code, ...codes } = await requestDevice(oauth, client, body);
       reply.headers(no_store);

@@ -35,7 +35,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body } = request;
-      const client = await authenticate(oauth, request, body);
+      const client = await authenticate(oauth, request, body, "introspect");
       if (isPublic(client.settings)) throw refuse("invalid_client", { message: "Public clients may not introspect." });
       // Who asks waits for nobody who writes.
       void noteUsed(oauth.directory, client);

@@ -13,11 +13,16 @@ export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T>
   }
 }
 
+/** A setting whose name is another there. */
+const SETTING = /^callbacks(?=\.|$)/;
+const FIELD = "redirect_uris";
+
 function registrationFault({ message: full, options }: Refusal): Refusal {
-  const about_callbacks = options.errors?.some(({ path }) => /^(callbacks|redirect_uris)(\.|$)/.test(path));
-  const { momentary, bare: message = full } = options;
+  const { errors = [], momentary, bare = full } = options;
+  const faults = errors.map((fault) => ({ ...fault, path: fault.path.replace(SETTING, FIELD) }));
+  const about_callbacks = faults.some(({ path }) => path.split(".")[0] === FIELD);
   return refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", {
-    message,
+    message: faults.length > 0 ? malformed(faults).message : bare,
     ...(momentary ? { momentary } : {}),
   });
 }

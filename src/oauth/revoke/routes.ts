@@ -52,7 +52,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request) => {
       const { body } = request;
-      const client = await authenticate(oauth, request, body);
+      const client = await authenticate(oauth, request, body, "revoke");
       const actor = actorFrom(client.id, factsOf(request));
       await revokeOwn(oauth, client, body.token, actor);
       return {};

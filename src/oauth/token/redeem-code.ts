@@ -14,13 +14,14 @@ import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
-import { readAuthorizationCode } from "../authorization-code.ts";
+import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
 import type { Proof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkProvider } from "../provider-stands.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { OFFLINE } from "../scopes.ts";
 import { checkPresented, checkUnrevoked } from "./check-presented.ts";
 import { checkTarget } from "./check-target.ts";
 import { issueLoginIdToken } from "./login-id-token.ts";
@@ -79,17 +80,18 @@ export async function redeemAuthorizationCode(
   const { openid, session_id = authorization.sid, nonce, acr, claims } = content;
   const surface = by_device ? ("device" as const) : ("oauth" as const);
   const begun = { ...authorization, ...(openid ? { session_id } : {}), provider, surface };
-  const lasting = lasts(client, scope)
+  const refreshing = lasts(client, content)
     ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};
   noteSeenAt(directory, client, authorization.subject.id);
-  if (!openid) return { ...issued, ...lasting };
+  if (!openid) return { ...issued, ...refreshing };
   const said = { session_id, nonce, acr, claims };
-  return { ...issued, ...lasting, id_token: await issueLoginIdToken(tokens, client, authorization, said, now) };
+  return { ...issued, ...refreshing, id_token: await issueLoginIdToken(tokens, client, authorization, said, now) };
 }
 
 /** The client may refresh, and the person agreed to it or the account says it need not be asked. */
-function lasts({ settings }: Client, scope: readonly string[]): boolean {
+function lasts({ settings }: Client, { lasting, authorization: { scope } }: AuthorizationCode): boolean {
   const { grant_types, refresh_without_offline_access } = settings;
-  return grant_types.includes("refresh_token") && (scope.includes("offline_access") || refresh_without_offline_access);
+  const asked = lasting || scope.includes(OFFLINE);
+  return grant_types.includes("refresh_token") && (asked || refresh_without_offline_access);
 }
