@@ -6,6 +6,7 @@ import { addPerson, PASSWORD, QUICK_HASH, token } from "../support/people.ts";
 import { code } from "../support/replies.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { letCodesRest } from "../support/time.ts";
 import { countSubjects } from "../support/used-up.ts";
 
 describeOnBothEngines("binding codes", (engine) => {
@@ -28,6 +29,14 @@ describeOnBothEngines("binding codes", (engine) => {
         code(await call(`${own.base}/auth/mfa/challenge`, { method: "POST", token: own.token, headers, json })),
       );
     return answers;
+  };
+  const newest = async (to: string) => (await inbox(scene.tenant, to))[0]?.verification_code ?? "";
+  /** Up to the page that waits for the binding code. */
+  const challengeAt = async (surfer: Surfer, email: string) => {
+    const page = await surfer.visit(scene.address(undefined, { prompt: "login" }));
+    const waiting = await surfer.act(page, "identify", { identifier: email });
+    const halfway = await surfer.act(waiting, "code", { code: await newest(email) });
+    return surfer.act(halfway, "challenge", { channel: "sms" });
   };
   const sent = [200, undefined];
   const refused = [429, "too_many_requests"];
@@ -66,14 +75,7 @@ describeOnBothEngines("binding codes", (engine) => {
     const { latchkey, tenant } = scene;
     const { account_id } = tenant;
     const { email, phone_number } = await addGuarded(tenant);
-    const newest = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
-    /** Up to the page that waits for the binding code. */
-    const challenge = async (surfer: Surfer) => {
-      const page = await surfer.visit(scene.address(undefined, { prompt: "login" }));
-      const waiting = await surfer.act(page, "identify", { identifier: email });
-      const halfway = await surfer.act(waiting, "code", { code: await newest(email) });
-      return surfer.act(halfway, "challenge", { channel: "sms" });
-    };
+    const challenge = (surfer: Surfer) => challengeAt(surfer, email);
     const finish = async (surfer: Surfer) => {
       const asked = await challenge(surfer);
       return answered(await surfer.act(asked, "factor", { code: await newest(phone_number) })).get("code");
@@ -96,5 +98,28 @@ describeOnBothEngines("binding codes", (engine) => {
     expect(await ask(tenant, email, 1, "203.0.113.7")).toEqual([refused]);
     expect(await inbox(tenant, phone_number)).toHaveLength(before);
     expect(await finish(person)).toBeTruthy();
+  });
+
+  it("come once to who asks for one twice, say where to, and come again later or where something went wrong", async () => {
+    const { latchkey, tenant } = scene;
+    const { email, phone_number } = await addGuarded(tenant);
+    const surfer = openSurfer(latchkey);
+    const asked = await challengeAt(surfer, email);
+    expect(asked.html).toContain(`A code is on its way to ••• ${phone_number.slice(-2)}.`);
+    expect(asked.html).not.toContain(phone_number);
+    expect(asked.html).not.toContain('role="status"');
+    const first = await newest(phone_number);
+    const twice = await surfer.act(asked, "challenge", { channel: "sms" });
+    expect(twice.html).toMatch(/role="status"[^>]*>You asked for it once more/);
+    expect([await newest(phone_number), (await inbox(tenant, phone_number)).length]).toEqual([first, 1]);
+    await letCodesRest(latchkey, tenant.account_id, 31);
+    const later = await surfer.act(twice, "challenge", { channel: "sms" });
+    expect(later.html).toMatch(/role="status"[^>]*>You asked for it once more/);
+    expect((await inbox(tenant, phone_number)).length).toBe(2);
+    const wrong = await surfer.act(later, "factor", { code: first === "000000" ? "000001" : "000000" });
+    await surfer.act(wrong, "challenge", { channel: "sms" });
+    expect((await inbox(tenant, phone_number)).length, "at once").toBe(3);
+    const done = await surfer.act(wrong, "factor", { code: await newest(phone_number) });
+    expect(answered(done).get("code")).toBeTruthy();
   });
 });

@@ -117,31 +117,6 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect((await idTokenOf(done, me.client)).sub).toBe(me.id);
   });
 
-  it("sends the second code once to who asks for it twice, says where to, and sends another one later", async () => {
-    const { latchkey, tenant } = scene;
-    const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
-    const surfer = openSurfer(latchkey);
-    const waiting = await begin(surfer, scene.address(), person.email);
-    const halfway = await surfer.act(waiting, "code", { code: await newest(person.email) });
-    const sent = await surfer.act(halfway, "challenge", { channel: "sms" });
-    expect(sent.html).toContain(`A code is on its way to ••• ${person.phone_number.slice(-2)}.`);
-    expect(sent.html).not.toContain(person.phone_number);
-    expect(sent.html).not.toContain('role="status"');
-    const first = await newest(person.phone_number);
-    const twice = await surfer.act(sent, "challenge", { channel: "sms" });
-    expect(twice.html).toMatch(/role="status"[^>]*>You asked for it once more/);
-    expect([await newest(person.phone_number), (await inbox(tenant, person.phone_number)).length]).toEqual([first, 1]);
-    await letCodesRest(latchkey, tenant.account_id, 31);
-    const later = await surfer.act(twice, "challenge", { channel: "sms" });
-    expect(later.html).toMatch(/role="status"[^>]*>You asked for it once more/);
-    expect((await inbox(tenant, person.phone_number)).length).toBe(2);
-    const wrong = await surfer.act(later, "factor", { code: first === "000000" ? "000001" : "000000" });
-    await surfer.act(wrong, "challenge", { channel: "sms" });
-    expect((await inbox(tenant, person.phone_number)).length, "at once, where something went wrong").toBe(3);
-    const done = await surfer.act(wrong, "factor", { code: await newest(person.phone_number) });
-    expect((await idTokenOf(done)).sub).toBe(person.id);
-  });
-
   it("keeps the first factor of who sends the code twice at once", async () => {
     const { latchkey, tenant } = scene;
     const { storage } = latchkey.server.core;
