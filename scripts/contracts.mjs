@@ -1,5 +1,6 @@
 /**
- * Prints openapi.json, config.schema.json and docs/operations.md from the code. `--check` compares instead of writing
+ * Prints openapi.json, config.schema.json and docs/operations.md from the code, and the figures of docs/scale.md from the committed
+ * run of the bench. `--check` compares instead of writing
  * and exits with 1 when one of them differs.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { operationsPage } from "./operations.mjs";
+import { withFigures } from "./scale-table.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { startServer } = await import("../dist/start-server.js");
@@ -47,15 +49,17 @@ const schema = {
   },
 };
 
+const read = (name) => readFileSync(join(root, name), "utf8");
 let differs = false;
 for (const [name, text] of [
   ["openapi.json", `${JSON.stringify(openapi, null, 2)}\n`],
   ["config.schema.json", `${JSON.stringify(schema, null, 2)}\n`],
   ["docs/operations.md", operationsPage(openapi)],
+  ["docs/scale.md", withFigures(read("docs/scale.md"), JSON.parse(read("docs/proof/bench.json")))],
 ]) {
   if (!process.argv.includes("--check")) writeFileSync(join(root, name), text);
-  else if (readFileSync(join(root, name), "utf8") !== text) {
-    console.error(`${name} differs from the code; run \`node scripts/contracts.mjs\``);
+  else if (read(name) !== text) {
+    console.error(`${name} differs from what it is printed from; run \`node scripts/contracts.mjs\``);
     differs = true;
   }
 }
