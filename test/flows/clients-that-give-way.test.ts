@@ -235,6 +235,19 @@ describeOnBothEngines("strangers' clients", (engine) => {
     expect((await come()).status, "the longest unused is so for more than a week").toBe(200);
     expect(await gone()).toEqual([clients[7]]);
     expect((await come()).status, "no other is").toBe(429);
+    const wait = (days: number) =>
+      storage.write(async ({ db }) => {
+        const untried_since = new Date(Date.now() - days * 86_400_000).toISOString();
+        await db
+          .updateTable("clients")
+          .set({ untried_since })
+          .where("id", "=", clients[8] ?? "")
+          .execute();
+      });
+    await wait(8);
+    forget();
+    expect((await come()).status, "another is, but one that nobody keeps came just now").toBe(429);
+    await wait(5);
     await storage.write(async ({ db }) => {
       const deleted = { deleted_at: new Date().toISOString(), deleted_by: "somebody" };
       const users = db.updateTable("users").set(deleted).where("account_id", "=", account_id);

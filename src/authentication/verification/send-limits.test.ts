@@ -59,6 +59,36 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(await taken()).toEqual([1, 1, 3]);
   });
 
+  it("begins no pause that nobody pays for, whoever is refused at once", async () => {
+    const who = await open();
+    const rows = () =>
+      storage.read
+        .selectFrom("budgets")
+        .select(["subject", "count"])
+        .where("account_id", "=", who.account_id)
+        .where("budget", "=", "send_identifier")
+        .execute();
+    const taken = async () => (await rows()).map(({ count }) => Number(count));
+    // From a everything that it may send to them has gone out, and nobody has been refused there yet.
+    expect(await waitsApart(5, who, { source: "a" })).toEqual(Array(5).fill(0));
+    const later = { now: now + MINUTE };
+    const from = (source: string, fields: Partial<SendRequest> = later) => waitOf(who, { source, ...fields });
+    const [one, two, three] = await Promise.all([from("a"), from("a"), from("b")]);
+    expect([one, two, three]).toEqual([840, 840, 0]);
+    expect([await from("c"), await taken()], "the same message").toEqual([0, [6]]);
+    const last = { now: now + 2 * MINUTE };
+    await takeBudget(
+      storage,
+      { account_id: who.account_id, budget: "send_identifier", subject: (await rows())[0]?.subject ?? "", cost: 13 },
+      now,
+    );
+    expect([await from("d", last), await taken()]).toEqual([0, [20]]);
+    const none_left = { now: now + 3 * MINUTE };
+    expect(await Promise.all([from("e", none_left), from("f", none_left), from("g", none_left)])).toEqual(
+      Array(3).fill(3_420),
+    );
+  });
+
   it("counts by client, and refuses with a line in the audit trail and nothing else", async () => {
     const who = await open();
     const settings = { account: { client_sends_per_minute: 2 } };

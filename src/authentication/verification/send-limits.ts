@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import type { BudgetName, BudgetRefusal, Charge } from "../../limits/budgets.ts";
-import { giveBack, refusedBefore, type Steps, takeBudget, takeBudgets } from "../../limits/limits.ts";
+import { type BudgetName, type BudgetRefusal, type Charge, limitOf } from "../../limits/budgets.ts";
+import { giveBack, refusedBefore, takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { sourceCharges, sourceSubject } from "../../limits/source.ts";
 import { base64url, hmac } from "../../secrets/digest.ts";
 import type { Login } from "./login.ts";
@@ -23,6 +23,8 @@ export interface ChargedSend {
  *
  * Whoever asks again while nothing more is sent takes nothing of what the identifier may get, or a stranger would use
  * that up with one message. That pause is told by what callers sent too, since a code that was entered says who is known.
+ * Only who may send from where they are begins one, and who is refused later ends it: in a pause that nobody paid for,
+ * others would send for nothing.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  */
@@ -32,26 +34,33 @@ export async function chargeSend(directory: Directory, request: SendRequest, log
   const { account_id } = account;
   const { identifier, audience, resumed } = login;
   const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id: client.id };
-  // What was refused before leaves nothing: there would be a pause for each name that somebody makes up.
-  const before = own === null ? await refusedBefore(storage, stepsOf(directory, account, common), now) : undefined;
-  if (before) return { own: false, refused: before };
   const key = master_keys.derive(master_keys.current, account_id, "identifier");
   const subject = base64url(hmac(key, "send", identifier, client.id, connection.name, audience));
   const pause: Charge = { account_id, budget: "send_pause", subject };
-  const cost = (await takeBudget(storage, pause, now)).allowed ? 1 : 0;
-  const charged = await charge();
-  // It did not begin: nothing is sent.
-  if (charged.refused && cost === 1) await giveBack(storage, [pause], now);
-  return charged;
 
-  async function charge(): Promise<ChargedSend> {
-    if (own !== null) {
-      const charge: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}`, cost };
-      const mine = await takeBudget(storage, charge, now);
-      if (mine.allowed)
-        return { own: true, refused: await takeBudgets(storage, [ofClient(account, `own ${client.id}`)], now) };
+  if (own !== null) {
+    const mine: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}` };
+    const used_up = await withinPause((paid) => takeBudgets(storage, [ofRecipient(mine, paid)], now));
+    if (!used_up) {
+      const refused = await takeBudgets(storage, [ofClient(account, `own ${client.id}`)], now);
+      if (refused) await giveBack(storage, [pause], now);
+      return { own: true, refused };
     }
-    return { own: false, refused: await takeBudgets(storage, stepsOf(directory, account, common, { cost }), now) };
+  }
+  const { from_there, in_all } = stepsOf(directory, account, common);
+  // What was refused before leaves nothing: there would be a pause for each name that somebody makes up.
+  const before = await refusedBefore(storage, [...from_there, in_all(false)], now);
+  const at_source = before ?? (await takeBudgets(storage, from_there, now));
+  if (at_source) return { own: false, refused: at_source };
+  const refused = await withinPause((paid) => takeBudgets(storage, [in_all(paid)], now));
+  if (refused) await giveBack(storage, from_there.flat(), now);
+  return { own: false, refused };
+
+  async function withinPause(take: (paid: boolean) => Promise<BudgetRefusal | undefined>) {
+    const begins = (await takeBudget(storage, pause, now)).allowed;
+    const refusal = await take(!begins);
+    if (refusal) await giveBack(storage, [pause], now);
+    return refusal;
   }
 }
 
@@ -74,27 +83,40 @@ export const takeCommon = (
   common: CommonSend,
   now: number,
   apart: string,
-): Promise<BudgetRefusal | undefined> =>
-  takeBudgets(directory.storage, stepsOf(directory, account, common, { apart }), now);
+): Promise<BudgetRefusal | undefined> => {
+  const { from_there, in_all } = stepsOf(directory, account, common, apart);
+  return takeBudgets(directory.storage, [...from_there, in_all(false)], now);
+};
 
-/** `cost`: what this takes of all that the identifier may get. */
+interface SendSteps {
+  readonly from_there: readonly (readonly Charge[])[];
+  /** `paid`: as in `ofRecipient`. */
+  readonly in_all: (paid: boolean) => readonly Charge[];
+}
+
 function stepsOf(
   { master_keys }: Directory,
   account: Account,
   { identifier, source, client_id }: CommonSend,
-  { cost = 1, apart = "" }: { readonly cost?: number; readonly apart?: string } = {},
-): Steps {
+  apart = "",
+): SendSteps {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
-  const in_all = identifier === null ? [] : [{ ...charge("send_identifier", identifier), cost }];
-  const of_all = [...in_all, ofClient(account, `${apart}${client_id}`)];
-  if (source === null) return [of_all];
+  const in_all = (paid: boolean) => [
+    ...(identifier === null ? [] : [ofRecipient(charge("send_identifier", identifier), paid)]),
+    ofClient(account, `${apart}${client_id}`),
+  ];
+  if (source === null) return { from_there: [], in_all };
   const shared = sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
   const [of_source = [], ...of_site] = shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
   const from = sourceSubject(master_keys, account_id, source);
   const of_both = identifier === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`)];
-  return [of_both, of_source, [...of_site, ...of_all]];
+  return { from_there: [of_both, [of_source].flat(), of_site], in_all };
 }
+
+/** `paid`: somebody has begun a pause, so this takes nothing, but nor does it go where nothing is left. */
+const ofRecipient = (charge: Charge, paid: boolean): Charge =>
+  paid ? { ...charge, cost: 0, limit: limitOf(charge) - 1 } : charge;
 
 const ofClient = ({ account_id, settings }: Account, subject: string): Charge => ({
   account_id,

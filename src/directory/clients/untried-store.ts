@@ -46,6 +46,9 @@ const longestWaiting = (db: Database, { account_id, origin }: Strangers, before:
 const longestUnkept = (db: Database, of: Strangers, from: Instant, before: Instant) =>
   longestWaiting(db, of, before).where("untried_since", ">=", from).where(sql.raw<boolean>(UNKEPT));
 
+/** After all instants that are written. */
+const ANY = "9";
+
 /** Since when those wait that give way: that nobody keeps, and where there is none of them, the others. */
 export interface Since {
   readonly unkept: Instant;
@@ -67,6 +70,8 @@ export async function selectUntried(
     query.$if(held, (found) => found.forUpdate().skipLocked()).executeTakeFirst();
   const first = await find(longestUnkept(db, of, from, unkept));
   if (first) return { id: first.id, from: first.untried_since ?? from };
+  // One that came just now gives way soon, and nobody misses it.
+  if (await longestUnkept(db, of, unkept, ANY).executeTakeFirst()) return { id: undefined, from: unkept };
   return { id: (await find(longestWaiting(db, of, kept)))?.id, from: unkept };
 }
 

@@ -18,7 +18,12 @@ it.each([
   [before, { first_name: "Anne", last_name: "Berg" }, { name: "Anne Berg", parts: { ...berg, first_name: "Anne" } }],
   [dr, { ...dr, ...berg }, { parts: berg }],
   [{ ...dr, ...berg }, { ...dr, ...berg }, {}],
-  [{ ...dr, ...berg }, { ...dr, ...berg, last_name: "Lund" }, { parts: { ...berg, last_name: "Lund" } }],
+  [
+    { ...dr, ...berg },
+    { ...dr, ...berg, last_name: "Lund" },
+    { name: "Anna Lund", parts: { ...berg, last_name: "Lund" } },
+  ],
+  [{ ...dr, ...berg }, { ...dr, first_name: "Maria" }, { parts: { ...berg, first_name: "Maria" } }],
   [dr, berg, { ...before, parts: berg }],
   [before, { name: "Anna Lund", first_name: "", last_name: "" }, { name: "Anna Lund", parts: {} }],
   [before, { name: "" }, { name: null, parts: {} }],

@@ -17,8 +17,8 @@ const wholeOf = ({ first_name, last_name }: NameParts): string | null =>
 /**
  * What changes by these names, of which an empty one is none. The parts make a whole where they are others than before and
  * no other whole comes beside them: one that is named alone leaves the other, and another whole without any ends both.
- * A name that is more than the parts were stays where it is sent along, or one part comes alone; to take a part takes none
- * that is sent along.
+ * A name that is more than the parts were stays where it is sent along and holds both of now, or one part comes alone; to take
+ * a part takes none that is sent along.
  */
 export function namesOf(
   given: CustomerNames,
@@ -35,6 +35,7 @@ export function namesOf(
   if (renamed) return { name: sent, parts };
   const taken = (before.first_name && !first) || (before.last_name && !last);
   const made = known === wholeOf(before);
-  const makes = sent === undefined ? made || (first && last) : made && !taken;
+  const holds = [first, last].every((part) => part && sent?.includes(part));
+  const makes = made ? sent === undefined || !taken : first && last && !holds;
   return makes ? { name: wholeOf(parts), parts } : { parts };
 }
