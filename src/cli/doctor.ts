@@ -98,13 +98,13 @@ async function databaseFindings({ database_url, master_keys, public_url }: Confi
     const storage = await openStorage({ database_url });
     const offset = Math.abs(storage.now() - Date.now());
     let transactions: Finding[];
-    let former: readonly string[] = [];
+    let former: readonly Finding[] = [];
     try {
       await storage.ping();
       transactions = await transactionFindings(storage);
       await (pending.length < migrationNames().length ? writeNothing(storage) : createNothing(storage));
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
-      if (pending.length === 0) former = await formerAddresses(storage, public_url);
+      if (pending.length === 0) former = await formerFindings(storage, public_url);
     } finally {
       await storage.close();
     }
@@ -121,11 +121,19 @@ async function databaseFindings({ database_url, master_keys, public_url }: Confi
       schemaFinding(survey),
       ...transactions,
       clock,
-      ...former.map((message): Finding => ({ check: "former address", state: "warning", message })),
+      ...former,
     ];
   } catch (error) {
     return [{ check: "database", state: "failed", message: adviceOn(error) }];
   }
+}
+
+/** Of very many logins the look takes longer than the database may: that says nothing of the database. */
+async function formerFindings(storage: Storage, public_url: string): Promise<readonly Finding[]> {
+  const found = formerAddresses(storage, public_url).catch((error: unknown) => [
+    `what names another address than PUBLIC_URL could not be looked for: ${adviceOn(error)}`,
+  ]);
+  return (await found).map((message) => ({ check: "former address", state: "warning", message }));
 }
 
 function schemaFinding({ pending, newer }: Survey): Finding {

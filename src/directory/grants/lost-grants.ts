@@ -3,7 +3,7 @@ import { readAccount } from "../accounts/find-account.ts";
 import type { Directory } from "../directory.ts";
 import { isAccountApi, isAccountUrl } from "./audience.ts";
 import { listGrants } from "./find-grant.ts";
-import { selectElsewhere } from "./store.ts";
+import { pagesElsewhere } from "./store.ts";
 
 /** URLs that are as harmless in a shell as in a log: whoever may make grants may write anything into one. */
 const URL_OF_ACCOUNT = /^https?:\/\/[\w.:[\]-]+(?:\/[\w.~-]+)*\/v1\/accounts\/([PT]\d+)$/;
@@ -33,20 +33,23 @@ export interface LostGrant {
   readonly audience: string;
 }
 
-/** What a change of PUBLIC_URL has cut off, as committed; of the first `limit` grants that name another address. */
+/** What a change of PUBLIC_URL has cut off, as committed; the first `limit` at least, where there are so many. */
 export async function listLostGrants(
   directory: Pick<Directory, "storage" | "public_url">,
   limit: number,
 ): Promise<readonly LostGrant[]> {
   const { storage, public_url } = directory;
   const lost: LostGrant[] = [];
-  for (const { account_id, client_id, audience } of await selectElsewhere(storage.read, public_url, limit)) {
-    const account = await readAccount(directory, account_id);
-    const of = account && accountElsewhere(account, public_url, audience);
-    if (!of) continue;
-    const held = await listGrants(directory, account_id, { client_id });
-    if (held.some((grant) => isNamed(account, public_url, of, grant.audience))) continue;
-    lost.push({ account, of, client_id, audience });
+  for await (const grants of pagesElsewhere(storage.read, public_url)) {
+    for (const { account_id, client_id, audience } of grants) {
+      const account = await readAccount(directory, account_id);
+      const of = account && accountElsewhere(account, public_url, audience);
+      if (!of) continue;
+      const held = await listGrants(directory, account_id, { client_id });
+      if (held.some((grant) => isNamed(account, public_url, of, grant.audience))) continue;
+      lost.push({ account, of, client_id, audience });
+    }
+    if (lost.length >= limit) break;
   }
   return lost;
 }

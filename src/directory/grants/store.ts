@@ -64,20 +64,24 @@ export function pagesOfGrants(db: Database, account_id: string, filter: GrantFil
   });
 }
 
-/** Live grants, of all accounts, for something like an account API that is not below this address; `limit` at most. */
-export function selectElsewhere(
+/** Live grants, of all accounts, for something like an account API that is not below this address. */
+export function pagesElsewhere(
   db: Database,
   public_url: string,
-  limit: number,
-): Promise<readonly Pick<Grant, "account_id" | "client_id" | "audience">[]> {
-  return db
-    .selectFrom("grants")
-    .select(["account_id", "client_id", "audience"])
-    .where("deleted_at", "is", null)
-    .where(isElsewhere(public_url))
-    .where(ofLiveClient)
-    .limit(limit)
-    .execute();
+): AsyncIterable<readonly Pick<Grant, "account_id" | "id" | "client_id" | "audience">[]> {
+  return inPages<Pick<Grant, "account_id" | "id" | "client_id" | "audience">>(PAGE, (last) =>
+    db
+      .selectFrom("grants")
+      .select(["account_id", "id", "client_id", "audience"])
+      .where(sql<boolean>`(account_id, id) > (${last?.account_id ?? ""}, ${last?.id ?? ""})`)
+      .where("deleted_at", "is", null)
+      .where(isElsewhere(public_url))
+      .where(ofLiveClient)
+      .orderBy("account_id")
+      .orderBy("id")
+      .limit(PAGE)
+      .execute(),
+  );
 }
 
 /** What grants for these audiences give that were made or changed at an instant or later; `limit` of them at most. */

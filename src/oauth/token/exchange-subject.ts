@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { RequestFacts } from "../../audit/audit.ts";
-import { issuerOf } from "../../directory/accounts/account.ts";
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
@@ -8,7 +8,7 @@ import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { EXCHANGE } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { isAccountApi } from "../../directory/grants/audience.ts";
+import { isAccountApi, isSameAudience } from "../../directory/grants/audience.ts";
 import { lookUpGrant } from "../../directory/grants/find-grant.ts";
 import { judgeClient } from "../../directory/judge.ts";
 import { Refusal, refuse } from "../../errors.ts";
@@ -124,7 +124,7 @@ async function permit(oauth: Oauth, exchange: SubjectExchange) {
   // A person never inherits a client's power.
   if (isAccountApi(account, directory.public_url, audience))
     throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
-  const agreed = await withinConsent(directory, client, subject, audience);
+  const agreed = await withinConsent(directory, account, client, subject, audience);
   scopeFor(agreed, grant.scope, exchange.scope);
   return { client, account, subject, audience, grant, agreed };
 }
@@ -164,6 +164,7 @@ async function readSubject(oauth: Oauth, account_id: string, token: Secret): Pro
  */
 async function withinConsent(
   directory: Directory,
+  account: Account,
   client: Client,
   subject: AccessToken,
   audience: string,
@@ -172,7 +173,7 @@ async function withinConsent(
   // What was sent here is for whoever sent it to answer for.
   const logged_in_here = clientsOf(subject).every((id) => id === client.id);
   if (subject_type !== "user" || !logged_in_here || !isForeign(client)) return subject;
-  if (subject.audience === audience) return subject;
+  if (isSameAudience(account, directory.public_url, subject.audience, audience)) return subject;
   const key = { account_id: client.account_id, user_id, client_id: client.id, audience };
   const agreed = await lookUpAgreed(directory, key);
   if (!agreed)
