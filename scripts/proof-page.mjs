@@ -30,6 +30,7 @@ ${anyTable(lines("model.jsonl"))}
 
 Valid, nearly valid and hostile requests over every operation; inputs of the parsers under coverage guidance. \`held\`: memory
 of the process after its garbage was collected, at a third of the run and at its end; \`most\`: ever, under the flood, garbage included.
+\`never succeeded\`: operations that refused whatever they were sent.
 
 ${anyTable(lines("fuzz.jsonl"))}
 ## Measured

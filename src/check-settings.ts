@@ -1,10 +1,20 @@
+import { hostFault } from "./config/listen.ts";
 import { parseRange } from "./config/ranges.ts";
-import type { Config } from "./config.ts";
+import type { Config, Environment } from "./config.ts";
 import { smsUrlFault } from "./delivery/sms.ts";
 import { reveal } from "./secrets/secret.ts";
 
-/** For `readConfig`. @returns the faults of settings that only their rooms can read. */
-export function checkSettings(config: Config): readonly string[] {
+/**
+ * For `readConfig`, which waits for nothing: HOST is looked up before.
+ *
+ * @returns what tells the faults of settings that only their rooms can read.
+ */
+export async function settingsCheck({ HOST }: Environment): Promise<(config: Config) => readonly string[]> {
+  const host = await hostFault(HOST?.trim() ?? "");
+  return (config) => [...(host ? [host] : []), ...checkSettings(config)];
+}
+
+function checkSettings(config: Config): readonly string[] {
   const faults: string[] = [];
   for (const [name, entries] of [
     ["TRUSTED_PROXIES", config.trusted_proxies],

@@ -5,7 +5,7 @@
  * exit code, with what the operator has to do.
  */
 import { adviceOn } from "./advice.ts";
-import { checkSettings } from "./check-settings.ts";
+import { settingsCheck } from "./check-settings.ts";
 import { stop_signals } from "./config/stop-signals.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { type ServerOptions, startServer, waitOf } from "./start-server.ts";
@@ -24,7 +24,8 @@ const ALONE =
 export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
   tuneEngine();
   try {
-    const asked = readConfig(await environment(), { check: checkSettings });
+    const env = await environment();
+    const asked = readConfig(env, { check: await settingsCheck(env) });
     const config = forkedByAnother ? { ...asked, workers: 1 } : asked;
     const { workers, metrics_port } = asked;
     if (forkedByAnother && (workers > 1 || metrics_port !== null))

@@ -153,7 +153,9 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     await loaded;
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     if (!options.follower)
-      await tellLost(directory, log).catch((err: unknown) => log.warn({ err }, "grants at another address were not looked for"));
+      await tellLost(directory, log).catch((err: unknown) =>
+        log.warn({ err }, "grants at another address were not looked for"),
+      );
     const { host, port } = config;
     // By its address: for `localhost` Fastify opens another server of its own, which no hook of ours knows.
     const listening = addressOf(host).then((address) => app.listen({ host: address, port }));

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { Command } from "commander";
 import { sql } from "kysely";
 import { adviceOn } from "../advice.ts";
-import { checkSettings } from "../check-settings.ts";
+import { settingsCheck } from "../check-settings.ts";
 import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { encryptionFor, faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
@@ -28,7 +28,8 @@ export function doctorCommand(): Command {
     .option("--json", "print JSON")
     .action(async (output: Output) => {
       try {
-        const findings = await examine(readConfig(process.env, { generate: false, check: checkSettings }));
+        const check = await settingsCheck(process.env);
+        const findings = await examine(readConfig(process.env, { generate: false, check }));
         const marks = { ok: "ok     ", warning: "WARNING", failed: "FAILED " };
         print(
           { findings },

@@ -8,12 +8,27 @@ import { appendFileSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
+import { belongingsOf, openProvider } from "../support/belongings.ts";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
-import { basic, CALLBACK, call, mintCode, type Tenant } from "../support/latchkey.ts";
+import {
+  addClient,
+  basic,
+  CALLBACK,
+  type CallOptions,
+  call,
+  createTenant,
+  mintCode,
+  newOwnerId,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { ATTEMPTS, OWN_ATTEMPTS } from "../support/operations.ts";
+import { consent, personToken } from "../support/people.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
+import type { Receiver } from "../support/receiver.ts";
 import { until } from "../support/smtp.ts";
-import { createTenantBeside } from "../support/tenants.ts";
-import { type Credentials, type Grown, grow, type Known, type Operation } from "./grow.ts";
+import { type Belongings, STANDARD_ATTEMPTS } from "../support/standard-attempts.ts";
+import { besideServer } from "../support/tenants.ts";
+import { type Credentials, type Grown, grow, type Known, type Operation, type Usual } from "./grow.ts";
 import { randomOf } from "./random.ts";
 
 const REQUESTS = Math.ceil(Number(process.env.FUZZ_REQUESTS ?? 16_000) / 2);
@@ -56,14 +71,16 @@ interface Answer {
 describeOnBothEngines("a flood of requests", (engine) => {
   let database: TestDatabase;
   let server: ServerProcess;
+  let provider: Receiver;
   let told_to_come_again = 0;
   let operations: readonly Operation[];
   const public_url = "http://localhost:9";
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
   beforeAll(async () => {
     database = await createTestDatabase(engine);
+    provider = await openProvider();
     const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(WEIGHS_ITSELF)}`;
-    const env = { PUBLIC_URL: public_url, LOG_LEVEL: "error", NODE_OPTIONS };
+    const env = { PUBLIC_URL: public_url, LOG_LEVEL: "error", NODE_OPTIONS, EGRESS_ALLOW: "127.0.0.1" };
     server = await startProcess({ database_url: database.database_url, port: await freePort(), env });
     const { paths } = (await call(`${server.url}/openapi.json`)).body as {
       paths: Record<string, Record<string, Operation>>;
@@ -75,6 +92,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
   afterAll(async () => {
     agent.destroy();
     await server.kill("SIGTERM");
+    await provider.close();
     await database.drop();
   });
 
@@ -145,7 +163,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
     told_to_come_again = 0;
     const began = performance.now();
     let [sent, told] = [0, 0];
-    let scene = await openScene();
+    let scene = openScene();
     let early: Promise<number> | undefined;
 
     const judge = async (operation: Operation, grown: Grown, answer: Answer | "hung" | "broken") => {
@@ -164,12 +182,13 @@ describeOnBothEngines("a flood of requests", (engine) => {
     const live = async () => {
       while (sent < REQUESTS) {
         const operation = operations[sent % operations.length] as Operation;
-        if (++sent % TENANT === 0) scene = await openScene();
+        if (++sent % TENANT === 0) scene = openScene();
+        const { known, credentials, usual } = await scene;
         if (sent % Math.ceil(REQUESTS / 100) === 0) memory.push(rssOf(server.pid));
         // The first requests fill caches.
         if (sent > REQUESTS * 0.3) early ??= held();
         await early;
-        const grown = grow(operation, scene.known, scene.credentials, random);
+        const grown = grow(operation, known, credentials, random, usual.get(operation.operationId));
         await judge(operation, grown, await askPatiently(grown));
         const seconds = (performance.now() - began) / 1000;
         if (REQUESTS >= LONG && seconds > told + 20) {
@@ -181,7 +200,9 @@ describeOnBothEngines("a flood of requests", (engine) => {
     await Promise.all(Array.from({ length: AT_ONCE }, live));
 
     const [at_first, at_last] = [await early, await held()];
-    const reached = [...statuses.values()].filter((seen) => [...seen.keys()].some((status) => status < 400)).length;
+    const succeeded = ([, seen]: [string, Map<number, number>]) => [...seen.keys()].some((status) => status < 400);
+    /** Two need what a scene has not: a merchant that works for another account, and a code of another provider. */
+    const never = [...statuses].filter((one) => !succeeded(one)).map(([operation]) => operation);
     report({
       ...{
         what: "requests",
@@ -194,15 +215,18 @@ describeOnBothEngines("a flood of requests", (engine) => {
         ...counts,
         told_to_come_again,
         operations: operations.length,
-        succeeded: reached,
+        succeeded: operations.length - never.length,
         held_mb_early: at_first,
         held_mb_late: at_last,
         rss_mb_most: Math.max(...memory),
+        never_succeeded: never.join(" "),
       },
     });
     expect(faults, `FUZZ_SEED=${SEED}`).toEqual([]);
     for (const [operation, seen] of statuses) expect(seen.size, `${operation} was asked`).toBeGreaterThan(0);
-    expect(reached, "operations that succeeded").toBeGreaterThan(operations.length / 3);
+    expect(never.length, `operations that never succeeded: ${never.join(", ")}`).toBeLessThan(
+      (operations.length * 2) / 3,
+    );
     // Short runs end while caches still fill.
     if (REQUESTS >= LONG) expect(at_last, `MB held, from ${at_first}`).toBeLessThan(1.1 * (at_first ?? 0) + 15);
     expect((await call(`${server.url}/readyz`)).status).toBe(200);
@@ -211,25 +235,62 @@ describeOnBothEngines("a flood of requests", (engine) => {
   interface Scene {
     readonly known: Known;
     readonly credentials: Credentials;
+    readonly usual: ReadonlyMap<string, readonly (() => Usual)[]>;
   }
 
-  async function openScene(): Promise<Scene> {
-    const tenant = await createTenantBeside(database.database_url, server.url, public_url);
-    const other = await createTenantBeside(database.database_url, server.url, public_url);
-    return { known: await knownOf(tenant, other), credentials: credentialsOf(tenant) };
-  }
+  const openScene = (): Promise<Scene> =>
+    besideServer(database.database_url, server.url, public_url, async (latchkey) => {
+      const tenant = await createTenant(latchkey, { account_id: newOwnerId() });
+      const other = await createTenant(latchkey, { account_id: newOwnerId() });
+      // A login ends the codes before it.
+      const person = await personToken(tenant);
+      const belongings = await belongingsOf(latchkey, tenant, provider.url);
+      // What is removed and changed is a client that nobody asks with.
+      const { id } = await addClient(latchkey, tenant.account_id);
+      await consent(latchkey, tenant.account_id, tenant.user.id, id);
+      const usual = usualOf(tenant, { ...belongings, ids: { ...belongings.ids, client: id } }, person);
+      return { known: await knownOf(tenant, other, belongings), credentials: credentialsOf(tenant), usual };
+    });
 });
+
+/** The requests that other tests send, each of which is served at least once. */
+function usualOf(
+  { account_id, token }: Tenant,
+  own: Belongings,
+  person_token: string,
+): ReadonlyMap<string, readonly (() => Usual)[]> {
+  const usual = new Map<string, (() => Usual)[]>();
+  const base = `/v1/accounts/${account_id}`;
+  const note = (operation: string, make: () => Usual) => usual.set(operation, [...(usual.get(operation) ?? []), make]);
+  const asked = (path: string, bearer: string, options: CallOptions = {}): Usual => ({
+    path,
+    headers: { authorization: `Bearer ${options.token ?? bearer}`, ...options.headers },
+    query: options.query ?? {},
+    body: options.form ?? (options.json as object | undefined),
+  });
+  for (const { operation, path, options, person } of ATTEMPTS)
+    note(operation, () => asked(`${base}${path(own.ids)}`, person ? person_token : token, options?.(own.ids)));
+  for (const { operation, path, options } of OWN_ATTEMPTS)
+    note(operation, () => asked(path(own.ids), own.staff_token, options?.(own.ids)));
+  for (const { operation, path, options } of STANDARD_ATTEMPTS)
+    note(operation, () => {
+      const { browser, headers = {}, ...rest } = options(own, own);
+      const cookie: Record<string, string> = browser === undefined ? {} : { cookie: `lk_${account_id}=${browser}` };
+      return asked(`${base}${path(own)}`, token, { ...rest, headers: { ...headers, ...cookie } });
+    });
+  return usual;
+}
 
 function credentialsOf({ account_id, token, client }: Tenant): Credentials {
   return { oid: account_id, bearer: `Bearer ${token}`, basic: basic(client) };
 }
 
 /**
- * Removing or changing the client that asks would end the scene, so ids of clients are another's, or nobody's, most of
- * the time.
+ * Removing or changing the client that asks would end the scene, and so would revoking its token: ids of clients are
+ * another's, or nobody's, most of the time, and tokens a person's.
  */
-async function knownOf(tenant: Tenant, other: Tenant): Promise<Known> {
-  const { client, user, audience, issuer, token } = tenant;
+async function knownOf(tenant: Tenant, other: Tenant, { access_token, refresh_token }: Belongings): Promise<Known> {
+  const { client, user, audience, issuer } = tenant;
   const codes = await Promise.all([0, 1, 2].map(() => mintCode(tenant).catch(() => "7KQM4-X2PVD")));
   const any = [
     client.client_id,
@@ -250,8 +311,8 @@ async function knownOf(tenant: Tenant, other: Tenant): Promise<Known> {
     ...{
       verification_code: codes,
       code: codes,
-      token: [token, "x"],
-      subject_token: [token],
+      token: [access_token, refresh_token, "x"],
+      subject_token: [access_token],
       email: [user.email, "new@example.com"],
     },
     ...{

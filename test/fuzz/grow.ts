@@ -37,6 +37,14 @@ export interface Grown {
   readonly tame: boolean;
 }
 
+/** A request that its operation takes. */
+export interface Usual {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body?: object | undefined;
+}
+
 export interface Credentials {
   readonly oid: string;
   readonly bearer: string;
@@ -115,16 +123,36 @@ const HEADERS: Readonly<Record<string, readonly string[]>> = {
   expect: ["x"],
 };
 
-/** How much of a request is hostile, from 0 to 1. */
-export function grow(operation: Operation, known: Known, credentials: Credentials, random: Random): Grown {
+/**
+ * `usual`: what the request is grown from half of the time, and otherwise, or without it, from the schema alone. Seldom
+ * of a removal: the others miss what is gone.
+ */
+export function grow(
+  operation: Operation,
+  known: Known,
+  credentials: Credentials,
+  random: Random,
+  usual: readonly (() => Usual)[] = [],
+): Grown {
   const { below, chance, pick: oneOf } = random;
+  /** How much of a request is hostile, from 0 to 1. */
   const hostility = chance(0.4) ? 0 : random.next() * 0.5;
   const hostile = () => oneOf(HOSTILE);
+  const begun = usual.length > 0 && chance(operation.method === "DELETE" ? 0.1 : 0.5) ? oneOf(usual)() : undefined;
+
+  /** The same, with some of its values hostile. */
+  const changed = (values: object): Record<string, unknown> => {
+    const object = Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, chance(hostility) ? hostile() : value]),
+    );
+    if (chance(hostility)) object[String(hostile()) || "x"] = hostile();
+    return object;
+  };
 
   function fitting(schema: Schema | undefined, name: string, depth = 0): unknown {
     if (chance(hostility)) return hostile();
-    const usual = known[name];
-    if (usual && chance(0.8)) return oneOf(usual);
+    const means = known[name];
+    if (means && chance(0.8)) return oneOf(means);
     if (!schema) return oneOf(known.any ?? ["x"]);
     if (schema.anyOf) return fitting(oneOf(schema.anyOf), name, depth);
     if (schema.enum) return oneOf(schema.enum);
@@ -155,23 +183,27 @@ export function grow(operation: Operation, known: Known, credentials: Credential
   }
 
   const parameters = (place: string) => (operation.parameters ?? []).filter((one) => one.in === place);
-  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
+  const grown = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
     if (name === "oid" && !chance(hostility / 4)) return credentials.oid;
     return escaped(asText(fitting(undefined, name))) || "x";
   });
-  const query: string[] = [];
-  for (const { name, required = false, schema } of parameters("query")) {
+  const path = begun && !chance(hostility) ? begun.path : grown;
+  const query = Object.entries(changed(begun?.query ?? {})).map(
+    ([name, value]) => `${escaped(name)}=${escaped(asText(value))}`,
+  );
+  for (const { name, required = false, schema } of begun ? [] : parameters("query")) {
     if (!(required ? !chance(hostility / 4) : chance(known[name] ? 0.6 : 0.3))) continue;
     query.push(`${name}=${escaped(asText(fitting(schema, name)))}`);
     if (chance(hostility / 4)) query.push(`${name}=x`);
   }
   if (chance(hostility / 4)) query.push(oneOf(["%", "%zz=1", "=", "&&", "a=%ff", "%00=x", "x[]=1", "__proto__=1"]));
-  const headers: Record<string, string | string[]> = { authorization: authorization() };
+  const headers: Record<string, string | string[]> = { ...begun?.headers };
+  if (!headers.authorization || chance(hostility / 2)) headers.authorization = authorization();
   if (chance(hostility)) {
     const name = oneOf(Object.keys(HEADERS));
     headers[name] = oneOf(HEADERS[name] ?? ["x"]);
   }
-  const body = operation.requestBody
+  const body = (begun ? begun.body : operation.requestBody)
     ? written()
     : chance(hostility / 4)
       ? Buffer.from(oneOf(BYTES), "latin1")
@@ -198,7 +230,7 @@ export function grow(operation: Operation, known: Known, credentials: Credential
       headers["content-type"] = oneOf(TYPES);
       return Buffer.from(oneOf(BYTES), "latin1");
     }
-    const value = fitting(schema, "body");
+    const value = begun?.body ? changed(begun.body) : fitting(schema, "body");
     const forms = FORM in content ? (/\/oauth\//.test(operation.path) ? 0.7 : 0.3) : 0.1;
     const asForm = typeof value === "object" && value !== null && (!(JSON_TYPE in content) || chance(forms));
     headers["content-type"] = asForm ? FORM : JSON_TYPE;

@@ -53,6 +53,13 @@ describeOnBothEngines("tenants", (engine) => {
     },
   );
 
+  it.each(OWN_ATTEMPTS)("$operation takes no client's bearer: it names nobody but whoever asks", async (attempt) => {
+    const untouched = await keepTheirs();
+    const refused = await send(latchkey.url, mine.token, attempt, foreign);
+    expect([refused.status, refused.body.error.code]).toEqual([403, "insufficient_scope"]);
+    await untouched();
+  });
+
   it.each(ATTEMPTS.filter(({ idless }) => !idless))(
     "$operation answers a foreign id like an invented one",
     async (attempt) => {

@@ -9,26 +9,34 @@ let before: Promise<unknown> = Promise.resolve();
  * One after the other: two stores that one process opens on the same SQLite file wait for each other's lock in the one
  * thread that could release it.
  *
- * `url`: where a server on this database answers; it must run already.
+ * `url`: where a server on this database answers; it must run already. `work`: with rooms of this process, and that
+ * server for whatever goes by HTTP.
  */
-export function createTenantBeside(
+export function besideServer<T>(
   database_url: string,
   url: string,
   public_url: string,
-  options: TenantOptions = {},
-): Promise<Tenant> {
-  const created = before.then(async () => {
+  work: (latchkey: Latchkey) => Promise<T>,
+): Promise<T> {
+  const done = before.then(async () => {
     const config = readConfig({ DATABASE_URL: database_url, MASTER_KEY, PUBLIC_URL: public_url });
     const core = await openCore(config, { exclusive: false });
     try {
-      return await createTenant({ url, config, server: { core } } as unknown as Latchkey, options);
+      return await work({ url, config, server: { core } } as unknown as Latchkey);
     } finally {
       await core.close();
     }
   });
-  before = created.catch(() => {});
-  return created;
+  before = done.catch(() => {});
+  return done;
 }
+
+export const createTenantBeside = (
+  database_url: string,
+  url: string,
+  public_url: string,
+  options: TenantOptions = {},
+): Promise<Tenant> => besideServer(database_url, url, public_url, (latchkey) => createTenant(latchkey, options));
 
 /** @returns the id of a new customer, made by the tenant itself. */
 export async function addPerson({ base, token }: Tenant, email: string): Promise<string> {

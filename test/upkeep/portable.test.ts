@@ -4,7 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, describeOnBothEngines, engines } from "../support/engines.ts";
-import { authorize, basic, call, MASTER_KEY, mintCode, startLatchkey, tokenOf } from "../support/latchkey.ts";
+import {
+  authorize,
+  basic,
+  call,
+  MASTER_KEY,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  tokenOf,
+} from "../support/latchkey.ts";
 import {
   addPerson,
   logInAccountUser,
@@ -15,6 +24,7 @@ import {
   token,
 } from "../support/people.ts";
 import { cli, startProcess } from "../support/process.ts";
+import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
 const OTHER_KEY = Buffer.alloc(32, 9).toString("base64");
@@ -254,63 +264,87 @@ describe("the audit trail", () => {
 });
 
 describe("keys that change under load", () => {
-  it.each(engines)("lose no request: rotation at once, and a new master key (%s)", async (engine) => {
-    const database = await createTestDatabase(engine);
-    const first = await startProcess({ database_url: database.database_url });
-    const before = await createTenantBeside(database.database_url, first.url, `http://localhost:${first.port}`);
-    expect((await authorize(before, { verification_code: await mintCode(before) })).status).toBe(302);
-    await first.kill("SIGTERM");
-    const env = { MASTER_KEY: `${OTHER_KEY},${MASTER_KEY}` };
-    const server = await startProcess({ database_url: database.database_url, port: first.port, env });
-    const shared = { ...env, DATABASE_URL: database.database_url, PUBLIC_URL: `http://localhost:${first.port}` };
-    const outcomes = new Map<string, number>();
-    let going = true;
-    const note = (outcome: string) => outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    const work = Promise.all(
-      [1, 2, 3, 4].map(async (worker) => {
-        let user_id: string | undefined;
-        while (going) {
-          const bearer = await tokenOf(
-            { url: server.url, config: { public_url: `http://localhost:${first.port}` } } as never,
-            before.account_id,
-            before.client,
-          );
-          const own = { ...before, token: bearer };
-          const json = { email: `worker-${worker}@example.com` };
-          const user = await call(`${own.base}/customers/users`, { method: "POST", token: bearer, json });
-          user_id ??= user.body.id;
-          for (let n = 0; n < 5 && going; n++) {
-            const json = { audience: own.audience, client_id: own.client.client_id, user_id };
-            const minted = await call(`${own.base}/auth/passwordless/code`, { method: "POST", token: bearer, json });
-            if (minted.status !== 200) {
-              note(`mint ${minted.status}`);
-              continue;
+  it.each(engines)(
+    "lose no request, and to a rotation at once those alone whose token the old key signed (%s)",
+    async (engine) => {
+      const database = await createTestDatabase(engine);
+      const first = await startProcess({ database_url: database.database_url });
+      const before = await createTenantBeside(database.database_url, first.url, `http://localhost:${first.port}`);
+      expect((await authorize(before, { verification_code: await mintCode(before) })).status).toBe(302);
+      await first.kill("SIGTERM");
+      const env = { MASTER_KEY: `${OTHER_KEY},${MASTER_KEY}` };
+      const server = await startProcess({ database_url: database.database_url, port: first.port, env });
+      const shared = { ...env, DATABASE_URL: database.database_url, PUBLIC_URL: `http://localhost:${first.port}` };
+      const logins: string[] = [];
+      const refused: { kid: string; status: number; code: string }[] = [];
+      let going = true;
+      const kidOf = (bearer: string): string =>
+        JSON.parse(Buffer.from(bearer.split(".")[0] ?? "", "base64url").toString()).kid;
+      const newToken = () =>
+        tokenOf(
+          { url: server.url, config: { public_url: shared.PUBLIC_URL } } as never,
+          before.account_id,
+          before.client,
+        );
+      const work = Promise.all(
+        [1, 2, 3, 4].map(async (worker) => {
+          while (going) {
+            const bearer = await newToken();
+            const own = { ...before, token: bearer };
+            const kid = kidOf(bearer);
+            /** Whether it was served; who is refused asks for a new token. */
+            const isServed = ({ status, body }: Reply, wanted: number) => {
+              if (status !== wanted) refused.push({ kid, status, code: body?.error?.code });
+              return status === wanted;
+            };
+            const json = { email: `worker-${worker}-${Math.random()}@example.com` };
+            const user = await call(`${own.base}/customers/users`, { method: "POST", token: bearer, json });
+            if (!isServed(user, 200)) continue;
+            for (let n = 0; n < 5 && going; n++) {
+              const json = { audience: own.audience, client_id: own.client.client_id, user_id: user.body.id };
+              const minted = await call(`${own.base}/auth/passwordless/code`, { method: "POST", token: bearer, json });
+              if (!isServed(minted, 200)) break;
+              const { verification_code } = minted.body;
+              if (!isServed(await authorize(own, { verification_code }), 302)) break;
+              logins.push(kid);
             }
-            note(`authorize ${(await authorize(own, { verification_code: minted.body.verification_code })).status}`);
           }
-        }
-      }),
-    );
-    const reseal = await cli(shared, "keys", "reseal", "--json");
-    const rotate = await cli(shared, "keys", "rotate", before.account_id, "--json");
-    const again = await cli(shared, "keys", "reseal", "--json");
-    going = false;
-    await work;
-    expect([reseal.code, rotate.code, again.code], reseal.stderr + rotate.stderr).toEqual([0, 0, 0]);
-    expect(JSON.parse(reseal.stdout).moved["signing_keys.private_key"]).toBeGreaterThan(0);
-    const bad = [...outcomes.keys()].filter((outcome) => outcome !== "authorize 302");
-    expect(bad).toEqual([]);
-    expect(outcomes.get("authorize 302") ?? 0).toBeGreaterThan(3);
-    await server.kill("SIGTERM");
-    const only = await startProcess({
-      database_url: database.database_url,
-      port: first.port,
-      env: { MASTER_KEY: OTHER_KEY },
-    });
-    expect(
-      (await call(`${only.url}/v1/accounts/${before.account_id}/auth/clients`, { token: before.token })).status,
-    ).toBe(200);
-    await only.kill("SIGTERM");
-    await database.drop();
-  });
+        }),
+      );
+      const reseal = await cli(shared, "keys", "reseal", "--json");
+      const rotate = await cli(shared, "keys", "rotate", before.account_id, "--json");
+      const again = await cli(shared, "keys", "reseal", "--json");
+      expect([reseal.code, rotate.code, again.code], reseal.stderr + rotate.stderr).toEqual([0, 0, 0]);
+      expect(JSON.parse(reseal.stdout).moved["signing_keys.private_key"]).toBeGreaterThan(0);
+      await until("logins", () => logins.length > 3 || undefined);
+      expect(refused).toEqual([]);
+      const at_once = await cli(shared, "keys", "rotate", before.account_id, "--now", "--json");
+      expect(at_once.code, at_once.stderr).toBe(0);
+      const fresh: readonly string[] = JSON.parse(at_once.stdout).rotated.map(({ kid }: { kid: string }) => kid);
+      await until("logins by the new key", () => logins.filter((kid) => fresh.includes(kid)).length > 3 || undefined);
+      const clientsWith = (bearer: string, url = server.url) =>
+        call(`${url}/v1/accounts/${before.account_id}/auth/clients`, { token: bearer }).then(({ status }) => status);
+      await until(
+        "the old key to be trusted no longer",
+        async () => (await clientsWith(before.token)) === 401 || undefined,
+      );
+      going = false;
+      await work;
+      const others = refused.filter(
+        ({ kid, status, code }) => fresh.includes(kid) || status !== 401 || code !== "invalid_token",
+      );
+      expect(others).toEqual([]);
+      const last = await newToken();
+      expect(fresh).toContain(kidOf(last));
+      await server.kill("SIGTERM");
+      const only = await startProcess({
+        database_url: database.database_url,
+        port: first.port,
+        env: { MASTER_KEY: OTHER_KEY },
+      });
+      expect(await clientsWith(last, only.url)).toBe(200);
+      await only.kill("SIGTERM");
+      await database.drop();
+    },
+  );
 });

@@ -37,14 +37,20 @@ describe("a start", () => {
   it.each([["serve"], ["doctor"]])(
     "names every faulty setting at once, whichever room reads it (%s)",
     async (command) => {
-      const env = { DATABASE_URL: `sqlite:${folder}/faulty.db`, MASTER_KEY, WORKERS: "x", ...faulty };
+      const env = {
+        DATABASE_URL: `sqlite:${folder}/faulty.db`,
+        MASTER_KEY,
+        WORKERS: "x",
+        HOST: "nowhere.invalid",
+        ...faulty,
+      };
       const { code, stderr } = await cli(env, command);
       const named = stderr.trim().split("\n");
       expect([code, named.map((line) => line.split(" ")[0])]).toEqual([
         2,
-        ["WORKERS", "TRUSTED_PROXIES", "TRUSTED_PROXIES", "EGRESS_ALLOW", "SMS_URL"],
+        ["WORKERS", "HOST", "TRUSTED_PROXIES", "TRUSTED_PROXIES", "EGRESS_ALLOW", "SMS_URL"],
       ]);
-      expect(named[2]).toContain("has the entry 10, which is no address or CIDR");
+      expect(named[3]).toContain("has the entry 10, which is no address or CIDR");
     },
   );
 
