@@ -249,9 +249,7 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
       .replaceAll("&amp;", "&");
     expect(read).toBe(state);
     const policy = shown.headers.get("content-security-policy");
-    expect(policy).toMatch(
-      /^default-src 'none'; script-src 'nonce-([^']+)'; style-src 'nonce-\1'; base-uri 'none'$/,
-    );
+    expect(policy).toMatch(/^default-src 'none'; script-src 'nonce-([^']+)'; style-src 'nonce-\1'; base-uri 'none'$/);
   });
 
   it("R30 gives state back byte for byte, and takes no parameter twice", async () => {
