@@ -70,8 +70,8 @@ export async function selectUntried(
     query.$if(held, (found) => found.forUpdate().skipLocked()).executeTakeFirst();
   const first = await find(longestUnkept(db, of, from, unkept));
   if (first) return { id: first.id, from: first.untried_since ?? from };
-  // One that came just now gives way soon, and nobody misses it.
-  if (await longestUnkept(db, of, unkept, ANY).executeTakeFirst()) return { id: undefined, from: unkept };
+  // One that came just now gives way soon, and nobody misses it. Where one is held, that may be whom the room is for.
+  if (!held && (await longestUnkept(db, of, unkept, ANY).executeTakeFirst())) return { id: undefined, from: unkept };
   return { id: (await find(longestWaiting(db, of, kept)))?.id, from: unkept };
 }
 
