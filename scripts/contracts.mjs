@@ -1,7 +1,6 @@
 /**
- * Prints openapi.json, config.schema.json and docs/operations.md from the code, and the figures of docs/scale.md from the committed
- * run of the bench. `--check` compares instead of writing
- * and exits with 1 when one of them differs.
+ * Prints openapi.json, config.schema.json and docs/operations.md from the code, and the figures of docs/scale.md from
+ * the committed run of the bench. `--check` compares instead of writing and exits with 1 when one of them differs.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

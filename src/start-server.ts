@@ -195,7 +195,7 @@ const newerOf =
   (migrations) =>
     log.warn({ migrations }, "a newer version has migrated the database");
 
-/** Grants that are looked at: enough to know. */
+/** Lost grants that are named, about: enough to know. */
 const FEW = 50;
 
 /** Whoever changed PUBLIC_URL reads it here, and not of each client that is turned away. */

@@ -4,7 +4,7 @@ import { audiencesOfLogins } from "../oauth/refresh/find-family.ts";
 import { USERINFO } from "../oauth/scopes.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** Grants that are looked at, and accounts that are named: enough to see what happened. */
+/** Lost grants that are counted, about, and accounts that are named: enough to see what happened. */
 const MOST = 1_000;
 const NAMED = 20;
 

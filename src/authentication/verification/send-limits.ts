@@ -107,11 +107,11 @@ function stepsOf(
     ofClient(account, `${apart}${client_id}`),
   ];
   if (source === null) return { from_there: [], in_all };
-  const shared = sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
-  const [of_source = [], ...of_site] = shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
+  const named = sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
+  const shared = named.map((one) => [{ ...one, subject: `${apart}${one.subject}` }]);
   const from = sourceSubject(master_keys, account_id, source);
   const of_both = identifier === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`)];
-  return { from_there: [of_both, [of_source].flat(), of_site], in_all };
+  return { from_there: [of_both, ...shared], in_all };
 }
 
 /** `paid`: somebody has begun a pause, so this takes nothing, but nor does it go where nothing is left. */
