@@ -5,6 +5,7 @@ import type { RouteContract } from "./contract.ts";
 import { namesIn } from "./declared.ts";
 import { malformed } from "./error-reply.ts";
 import { faultsOf, MOST_FAULTS } from "./faults.ts";
+import { nameOne } from "./one-spelling.ts";
 import { parseStrict, type StrictForm } from "./strict-form.ts";
 
 /** Characters of an address. A `state` of the longest kind is 24 KiB, percent-encoded. */
@@ -82,7 +83,7 @@ function faultsIn(values: unknown, schema: unknown, config: Partial<RouteContrac
     const sent = surface === "oauth" ? all.filter((value) => value !== "") : all;
     if (sent.length < 2) return [];
     if (!targets.includes(path)) return [{ path, code: "repeated", message: "must not be repeated" }];
-    return new Set(sent).size === 1 ? [] : [{ path, code: "invalid_target", message: "must name one API alone" }];
+    return nameOne(sent) ? [] : [{ path, code: "invalid_target", message: "must name one API alone" }];
   });
   // Parameters that nobody here knows are ignored (RFC 6749 §3.1, §3.2), however they are written; nothing was read behind too many.
   const all = surface !== "oauth" || read.faults.length === MOST_FAULTS;

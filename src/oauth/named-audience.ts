@@ -1,4 +1,5 @@
 import { type Refusal, refuse } from "../errors.ts";
+import { nameOne } from "../http/one-spelling.ts";
 
 /** What a request is refused with that needs an API, where neither it nor its client names one: none is guessed at. */
 export const unnamed = (code: "invalid_target" | "invalid_scope", what: string): Refusal =>
@@ -19,8 +20,7 @@ export function namedAudience({
   readonly resource?: string | undefined;
   readonly audience?: string | undefined;
 }): string | undefined {
-  if (resource !== undefined && audience !== undefined && resource !== audience) {
+  if (resource !== undefined && audience !== undefined && !nameOne([resource, audience]))
     throw refuse("invalid_target", { message: "resource and audience name different APIs." });
-  }
   return resource ?? audience;
 }

@@ -90,6 +90,49 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
     expect(body).toMatchObject([{ audience: tenant.audience }]);
   });
 
+  it("is one to those who agreed to it, and for what a token is exchanged for in their name", async () => {
+    const grant_types: string[] = ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"];
+    const third = await addClient(latchkey, tenant.account_id, { grant_types });
+    const root = "https://agreed.example";
+    await addGrant(latchkey, tenant.account_id, third, root, ["orders:read", "orders:write"]);
+    const { address, redeem, token } = standardClient(latchkey, tenant, third);
+    const surfer = openSurfer(latchkey);
+    const known = answered(await surfer.logIn(address(), tenant)).get("code") ?? "";
+    const asking = (resource: string, scope: string) => surfer.visit(address(third, { resource, scope }));
+    await surfer.act(await asking(`${root}/`, "openid orders:read"), "allow");
+    expect(answered(await asking(root, "openid orders:read")).get("code"), "not asked again").toBeTruthy();
+    expect((await asking(root, "openid orders:write")).html, "asked for more").toContain('value="allow"');
+    const { body: listed } = await call(`${tenant.base}/customers/users/${tenant.user.id}/consents`, {
+      token: tenant.token,
+    });
+    expect(listed.flatMap(({ audience }: { audience?: string }) => audience ?? [])).toEqual([root]);
+    const { access_token: subject_token } = (await redeem(known)).body;
+    const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
+    const about = { grant_type: grant_types[1] ?? "", subject_token, subject_token_type };
+    // What the person agreed to there holds nothing of what this token has, and is not what is missing.
+    for (const audience of [root, `${root}/`])
+      expect((await token({ ...about, audience })).body.error, audience).toBe("invalid_scope");
+    expect((await token({ ...about, audience: `${root}//` })).body.error).toBe("invalid_target");
+  });
+
+  it("may be named twice in one request, by one spelling and the other", async () => {
+    const root = tenant.audience;
+    const headers = { authorization: basic(tenant.client), "content-type": "application/x-www-form-urlencoded" };
+    const ask = async (body: string) => {
+      const asked = { method: "POST", headers, body: `grant_type=client_credentials&${body}` };
+      const reply = await (await fetch(`${tenant.base}/oauth/token`, asked)).json();
+      return reply.error ?? claimsOf(reply.access_token).aud;
+    };
+    for (const [first, second] of [
+      ["resource", "resource"],
+      ["audience", "audience"],
+      ["resource", "audience"],
+    ])
+      expect(await ask(`${first}=${root}/&${second}=${root}`), `${first} ${second}`).toBe(`${root}/`);
+    expect(await ask(`resource=${root}&resource=${root}/&resource=${root}//`)).toBe("invalid_target");
+    expect(await ask(`resource=${root}&audience=${root}//`)).toBe("invalid_target");
+  });
+
   it("is no other path, name, scheme or port, and nobody's who holds no grant for it", async () => {
     const client = await addClient(latchkey, tenant.account_id);
     const pairs = [

@@ -140,7 +140,7 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
   });
 
   it("reads what a signed request holds as it reads a query: what is empty is not there, and an API may repeat", async () => {
-    const { ask } = await signingClient();
+    const { own, ask } = await signingClient();
     const told = async (claims: object) => {
       const answer = answered(await ask(claims));
       return [answer.get("error"), answer.get("state")];
@@ -152,6 +152,10 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expect(await told({ resource, state: "s" }), JSON.stringify(resource)).toEqual(["invalid_target", "s"]);
     const { issuer } = scene.tenant;
     expect(await told({ resource: Array(2).fill(`${issuer}/oauth/userinfo`) })).toEqual(["login_required", null]);
+    const root = "https://root.example";
+    await addGrant(scene.latchkey, scene.tenant.account_id, own, root, ["a:b"]);
+    expect(await told({ resource: [`${root}/`, root] })).toEqual(["login_required", null]);
+    expect((await told({ resource: [`${root}/`, root, `${root}//`] }))[0]).toBe("invalid_target");
     for (const resource of [[], [[one]]]) expect((await ask({ resource })).status).toBe(400);
   });
 

@@ -1,3 +1,4 @@
+import { oneSpelling } from "../../http/one-spelling.ts";
 import { type Account, issuerOf, ownerOf } from "../accounts/account.ts";
 
 /** What the server binds codes of its own to begins so; no grant names it. */
@@ -49,7 +50,7 @@ export function urlsOf(account_id: string, public_url: string): readonly string[
 export function audiencesOf(account: Named, public_url: string, audience: string): readonly string[] {
   const here = namesOf(account, public_url);
   if (here.has(audience)) return [...here];
-  const one = spelling(audience);
+  const one = oneSpelling(audience);
   return [one, `${one}/`].filter((name) => isSameAudience(account, public_url, name, audience));
 }
 
@@ -73,17 +74,9 @@ function aliases(public_url: string, id: string): string[] {
   ];
 }
 
-/**
- * The root of a host has an empty path or "/", and programs write the one for the other (RFC 3986 §6.2.3). To tell them
- * apart would keep clients out and nobody else, since what is at a host is its own.
- */
-const ROOT = /^(https?:\/\/[^/?#]+)\/$/i;
-
-const spelling = (audience: string) => audience.replace(ROOT, "$1");
-
 /** One name for an audience, whatever alias of it was asked for. */
 export function canonicalAudience(account: Named, public_url: string, audience: string): string {
-  return isAccountApi(account, public_url, audience) ? issuerOf(public_url, account.account_id) : spelling(audience);
+  return isAccountApi(account, public_url, audience) ? issuerOf(public_url, account.account_id) : oneSpelling(audience);
 }
 
 /** Whether two names are of one audience. */

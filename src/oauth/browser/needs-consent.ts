@@ -2,6 +2,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { homeOf } from "../../directory/clients/home.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { oneSpelling } from "../../http/one-spelling.ts";
 import { type Agreement, hasAgreed, isForeign } from "../consents/consent.ts";
 import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
 
@@ -46,7 +47,7 @@ export const agreementTo = ({ account, client, user_id, parameters }: Asking): A
   account_id: account.account_id,
   user_id,
   client_id: client.id,
-  audience: parameters.audience ?? "",
+  audience: oneSpelling(parameters.audience ?? ""),
   scope: askedScope(parameters),
   host: (client.origin === "dynamic" && shownHome(client, parameters)) || "",
 });

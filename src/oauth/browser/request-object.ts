@@ -4,6 +4,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { blame } from "../../egress/documents.ts";
 import { type Fault, Refusal, refuse } from "../../errors.ts";
 import { isDeep, UNFIT } from "../../http/json.ts";
+import { nameOne } from "../../http/one-spelling.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { verifyByClient } from "../client-authentication/client-keys.ts";
 import type { Oauth } from "../oauth.ts";
@@ -50,10 +51,10 @@ export async function openRequestObject(
     if (payload.sub !== undefined) throw wrong("it has a sub");
     if (payload.client_id !== undefined && !names.some((name) => name === payload.client_id))
       throw wrong("it is another client's");
-    const several = new Set([payload.resource].flat()).size > 1;
-    const fault = { path: "resource", code: "invalid_target", message: "must name one API alone" };
     const read = readParameters(payload);
-    return { raw: { ...read, client_id: client.client_id }, faults: several ? [fault] : [] };
+    const one = nameOne([payload.resource].flat().map(String));
+    const fault = { path: "resource", code: "invalid_target", message: "must name one API alone" };
+    return { raw: { ...read, client_id: client.client_id }, faults: one ? [] : [fault] };
   } catch (error) {
     if (isBadJwt(error)) throw wrong("its signature or claims", error);
     if (error instanceof Refusal && error.code === "upstream_login_failed")

@@ -12,6 +12,7 @@ import { DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { noteTried } from "../../directory/clients/untried.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import type { Bearer } from "../../http/contract.ts";
+import { oneSpelling } from "../../http/one-spelling.ts";
 import { inPages } from "../../storage/pages.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { familiesSince, type HeldAt, pagesOfFamilies } from "../refresh/find-family.ts";
@@ -40,8 +41,11 @@ export interface Agreement extends ConsentKey {
 export const isForeign = ({ settings, origin }: Client) => !settings.first_party || origin !== "account";
 
 /** The scopes that a person agreed to, at whichever host; undefined where they did not. */
-export async function lookUpAgreed({ storage }: Directory, key: ConsentKey): Promise<readonly string[] | undefined> {
-  return (await selectConsent(storage.read, key))?.scope;
+export async function lookUpAgreed(
+  { storage }: Directory,
+  { audience, ...who }: ConsentKey,
+): Promise<readonly string[] | undefined> {
+  return (await selectConsent(storage.read, { ...who, audience: oneSpelling(audience) }))?.scope;
 }
 
 /** What people do about themselves at the account API. */

@@ -8,7 +8,7 @@ export interface ConsentKey {
   readonly user_id: string;
   /** The client's uuid. */
   readonly client_id: string;
-  /** Empty for userinfo alone. */
+  /** In one spelling; empty for userinfo alone. */
   readonly audience: string;
 }
 
