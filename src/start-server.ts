@@ -76,6 +76,7 @@ import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
 import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
+import { leadToPages } from "./pages/typed-address.ts";
 import { revocationSweep } from "./revocation/revocation.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import type { OnNewer, OnWait } from "./storage/migrate.ts";
@@ -260,6 +261,7 @@ async function mount(
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
   serveDocs(app, config.public_url);
   const oauth = { directory, tokens, nudge, documents };
+  leadToPages(app, config.public_url);
   requireBearer(app, oauth);
   const readiness = () => readinessOf(core, counts);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });
@@ -303,11 +305,8 @@ async function mount(
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);
   signupRoutes(app, oauth);
-  accountUserRoutes(app, {
-    directory,
-    endLogins,
-    configurationOf: (id, users) => configurationsOf(directory, id, users),
-  });
+  const configurationOf = (id: string, users: readonly string[]) => configurationsOf(directory, id, users);
+  accountUserRoutes(app, { directory, endLogins, configurationOf });
   factorRoutes(app, { directory, endLogins });
   const recipient = (id: string, to: string) => canonicalRecipient(directory, id, to);
   sandboxRoutes(app, { storage, renderCode: code, canonicalRecipient: recipient });
