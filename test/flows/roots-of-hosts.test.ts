@@ -91,8 +91,8 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
   });
 
   it("is one to those who agreed to it, and for what a token is exchanged for in their name", async () => {
-    const grant_types: string[] = ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"];
-    const third = await addClient(latchkey, tenant.account_id, { grant_types });
+    const exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+    const third = await addClient(latchkey, tenant.account_id, { grant_types: ["authorization_code", exchange] });
     const root = "https://agreed.example";
     await addGrant(latchkey, tenant.account_id, third, root, ["orders:read", "orders:write"]);
     const { address, redeem, token } = standardClient(latchkey, tenant, third);
@@ -108,7 +108,7 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
     expect(listed.flatMap(({ audience }: { audience?: string }) => audience ?? [])).toEqual([root]);
     const { access_token: subject_token } = (await redeem(known)).body;
     const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
-    const about = { grant_type: grant_types[1] ?? "", subject_token, subject_token_type };
+    const about = { grant_type: exchange, subject_token, subject_token_type };
     // What the person agreed to there holds nothing of what this token has, and is not what is missing.
     for (const audience of [root, `${root}/`])
       expect((await token({ ...about, audience })).body.error, audience).toBe("invalid_scope");
@@ -119,8 +119,8 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
     const root = tenant.audience;
     const headers = { authorization: basic(tenant.client), "content-type": "application/x-www-form-urlencoded" };
     const ask = async (body: string) => {
-      const asked = { method: "POST", headers, body: `grant_type=client_credentials&${body}` };
-      const reply = await (await fetch(`${tenant.base}/oauth/token`, asked)).json();
+      const asked = { method: "POST", headers, raw: `grant_type=client_credentials&${body}` };
+      const { body: reply } = await call(`${tenant.base}/oauth/token`, asked);
       return reply.error ?? claimsOf(reply.access_token).aud;
     };
     for (const [first, second] of [
