@@ -7,6 +7,7 @@ import { isNumberShared } from "../directory/users/find-user.ts";
 import { NewUserBody } from "../directory/users/schema.ts";
 import type { User } from "../directory/users/user.ts";
 import { type Fault, refuseField } from "../errors.ts";
+import { LANGUAGES, languageOf } from "../http/languages.ts";
 import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
 import { type ErasedRows, eraseEverywhere, tryErasing } from "./erase-user.ts";
@@ -47,6 +48,12 @@ const SHARED_NUMBER: Fault = {
   path: "--phone-number",
   code: "shared",
   message: "is that of another user of this type too: neither can log in by SMS",
+};
+
+const SILENT_LOCALE: Fault = {
+  path: "--locale",
+  code: "language",
+  message: `is no language that messages are written in (${LANGUAGES}): they use the account's`,
 };
 
 interface EraseOptions extends Output {
@@ -101,6 +108,7 @@ function createCommand(): Command {
           const warnings = [
             ...((await isNumberShared(directory, user)) ? [SHARED_NUMBER] : []),
             ...warningsOf("--scope", scope ?? [], true),
+            ...(locale === undefined || languageOf([locale]) ? [] : [SILENT_LOCALE]),
           ];
           const result = { id, type, ...Object.fromEntries(known.map((name) => [name, user[name]])) };
           print(result, options, lines, warnings);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { languages as pages } from "../pages/texts/languages.ts";
+import { languageOf, languages as pages } from "../http/languages.ts";
 import { reveal, secret } from "../secrets/secret.ts";
 import type { CodeNotice, MessagePurpose } from "./delivery.ts";
 import { renderMail, renderSms } from "./render.ts";
 import { en } from "./templates/en.ts";
-import { languageOf, templateOf } from "./templates/languages.ts";
+import { templateOf } from "./templates/languages.ts";
 
 const notice: CodeNotice = {
   purpose: "login",

@@ -1,6 +1,7 @@
 /** Who mistypes an address or asks for a code again: nothing has to be typed twice, and impatience locks nobody out. */
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { languages } from "../../src/http/languages.ts";
+import { textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAccount } from "../../src/directory/accounts/create-account.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
-import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { languages } from "../../src/http/languages.ts";
+import { textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,

@@ -1,6 +1,7 @@
 /** Pages about what went wrong speak the reader's language, and promise nothing that is not so. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { languages } from "../../src/http/languages.ts";
+import { textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,

@@ -6,6 +6,7 @@ import { sweepsOf } from "../../src/start-server.ts";
 import { claimsOf, headerOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  addUser,
   askForCode,
   authorize,
   basic,
@@ -193,6 +194,36 @@ describeOnBothEngines("the setting", (engine) => {
   it.each(Object.entries(rows))("%s counts", async (_name, { settings = {}, client = {}, see, usual, changed }) => {
     expect(await see(await createTenant(latchkey), latchkey), "as it is").toEqual(usual);
     expect(await see(await createTenant(latchkey, { settings, client }), latchkey), "as it was set").toEqual(changed);
+  });
+
+  it("locale names a language that messages are written in, and gives it to those who name another", async () => {
+    const { base, token, ...tenant } = await createTenant(latchkey, { settings: { locale: "sv-FI" } });
+    const change = (locale: string) => call(`${base}/auth/settings`, { method: "PATCH", token, json: { locale } });
+    const refused = await change("fr");
+    expect([refused.status, refused.body.error.errors]).toMatchObject([400, [{ path: "locale", code: "language" }]]);
+    expect(refused.body.error.message).toContain("en, nb, sv, da, de");
+    for (const locale of ["de-AT", "NN", "no", "da"]) expect((await change(locale)).status, locale).toBe(200);
+    const french = await addUser(latchkey, tenant.account_id, { locale: "fr" });
+    const german = await addUser(latchkey, tenant.account_id, { locale: "de" });
+    for (const [person, json, says] of [
+      [french, {}, "da"],
+      [german, {}, "de"],
+      [german, { locale: "is" }, "de"],
+      [french, { locale: "sv" }, "sv"],
+    ] as const) {
+      const { email } = person;
+      await letPass(latchkey, "verification_codes", tenant.account_id, 31);
+      const asked = {
+        ...json,
+        client_id: tenant.client.client_id,
+        audience: tenant.audience,
+        connection: "email",
+        email,
+      };
+      const { status } = await call(`${base}/auth/passwordless`, { method: "POST", token, json: asked });
+      const [newest] = await inbox({ ...tenant, base, token }, email);
+      expect([status, newest?.html], says).toEqual([204, expect.stringContaining(`<html lang="${says}">`)]);
+    }
   });
 
   it("no audience is the server's own, or none", async () => {

@@ -1,6 +1,7 @@
 /** What pages tell: what an address is for, whose something is, how long to wait, and what cannot be had. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { languages } from "../../src/http/languages.ts";
+import { textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,

@@ -1,6 +1,7 @@
 /** Who looks at a page in two tabs, goes back, or comes late: what they do is done by whom it named, and told as it is. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { languages } from "../../src/http/languages.ts";
+import { textsFor } from "../../src/pages/texts/languages.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

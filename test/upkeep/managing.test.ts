@@ -47,6 +47,7 @@ describeOnBothEngines("commands that manage", (engine) => {
       ["sms_daily_budget", "country=NO", "sms_daily_budget=many"],
       ["no_such", "country=NO", "no_such=1"],
       ["locale", "locale="],
+      ["locale", "country=NO", "locale=fr-FR"],
       ["signup", "signup=true"],
       ["applicant", 'applicant={"a":"\\u0000"}'],
       ["name", "locale=nb", "name="],
@@ -57,6 +58,10 @@ describeOnBothEngines("commands that manage", (engine) => {
     expect((await set("sms_daily_budgt=5", "sms_countries=NO,SE")).stderr).toBe(
       "sms_daily_budgt is not a known field (did you mean sms_daily_budget?); sms_countries must be an array: JSON, such as sms_countries='[\"…\"]'.\n",
     );
+    expect((await set("locale=klingon")).stderr).toBe("locale must match ^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$.\n");
+    const spoken = "locale must be a language that messages are written in: en, nb, sv, da, de.\n";
+    expect((await set("locale=zz")).stderr).toBe(spoken);
+    expect((await latchkey("account", "create", "P11300001", "--locale", "zz")).stderr).toBe(`--${spoken}`);
     const renamed = await set("name=Store");
     expect(renamed.stdout.split("\n").slice(1)).toEqual(["  name  Store", ""]);
     for (const words of [[], ["locale"], ["=nb"], ["locale=nb", "locale=sv"]])
@@ -208,6 +213,20 @@ describeOnBothEngines("commands that manage", (engine) => {
     expect([programs.stderr, json(programs).warnings]).toMatchObject([
       "",
       [{ path: "--phone-number", code: "shared" }],
+    ]);
+    await database.drop();
+  });
+
+  it("warn of a language that nobody writes to a person in, and only of that", async () => {
+    const database = await createTestDatabase(engine);
+    const latchkey = openCommands(database);
+    await latchkey("account", "create", "T11200001", "--locale", "no-NO");
+    const create = (...args: string[]) => latchkey("user", "create", "T11200001", ...args);
+    expect((await create("--customer-id", "1", "--locale", "nn-NO")).stderr).toBe("");
+    const { code, stderr } = await create("--customer-id", "2", "--locale", "fr");
+    expect([code, stderr]).toEqual([
+      0,
+      "Warning: --locale is no language that messages are written in (en, nb, sv, da, de): they use the account's\n",
     ]);
     await database.drop();
   });

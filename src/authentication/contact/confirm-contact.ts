@@ -4,6 +4,7 @@ import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ende
 import type { EndLogins } from "../../directory/users/remove-user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
+import { spokenOf } from "../../http/languages.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -102,7 +103,7 @@ async function tell(tx: Transaction, { account, user }: Contact, hearer: Recipie
   const { to } = await reached(tx, account, hearer, now, false);
   const code = noCode(now);
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
-  const locale = user.locale ?? account.settings.locale;
+  const locale = spokenOf(user.locale, account.settings.locale);
   const { strategy } = hearer;
   await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
 }

@@ -3,6 +3,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
+import { spokenOf } from "../../http/languages.ts";
 import type { BudgetName, Charge } from "../../limits/budgets.ts";
 import { spendBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
@@ -76,7 +77,7 @@ export async function sendContactCode(directory: Directory, contact: ContactRequ
     const code = { ...challenge, id: randomUUID(), format };
     const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
     const { strategy } = recipient;
-    const language = locale ?? user.locale ?? settings.locale;
+    const language = spokenOf(locale, user.locale, settings.locale);
     await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale: language });
     const deed = { account_id, action: "contact.challenged", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, ...told, facts: { field, ...told.facts } });

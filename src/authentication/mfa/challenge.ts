@@ -4,6 +4,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
+import { spokenOf } from "../../http/languages.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, longestWait, spendBudgets } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
@@ -77,7 +78,7 @@ export async function challengeFactor(
     const silent: Charge = { account_id, budget: "recovery_send", subject: user_id };
     const beyond = unproved && longestWait(await chargeAll(tx, [silent], now)) !== undefined;
     const reach = await (beyond ? withheld : reached)(tx, account, recipient, now);
-    const locale = request.locale ?? user?.locale ?? account.settings.locale;
+    const locale = spokenOf(request.locale, user?.locale, account.settings.locale);
     await send(tx, { ...request, channel }, challenge, reach, locale);
   });
   nudge();

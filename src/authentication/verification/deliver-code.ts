@@ -1,6 +1,7 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
+import { spokenOf } from "../../http/languages.ts";
 import { budgets } from "../../limits/budgets.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "../codes/code.ts";
@@ -67,7 +68,7 @@ export async function deliverCode(
     connection: connection.name,
     strategy: connection.strategy,
     to: reached,
-    locale: request.locale ?? locale ?? account.settings.locale,
+    locale: spokenOf(request.locale, locale, account.settings.locale),
     now,
   });
   return { code, withheld: silent };

@@ -1,6 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
+import { spokenOf } from "../../http/languages.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import type { Authentication } from "../authentication.ts";
@@ -73,7 +74,7 @@ export async function sendClosingNotice({ directory, nudge }: Authentication, cl
       connection: strategy,
       strategy,
       to: reach.to,
-      locale: there.locale ?? settings.locale,
+      locale: spokenOf(there.locale, settings.locale),
       now,
     });
     const closed = { action: "verification_code.numeric_closed", entity: person, ...reach.told };

@@ -54,7 +54,7 @@ export function passwordlessRoutes(app: App, authentication: Authentication): vo
         client,
         connection,
         user_type: client.settings.user_type,
-        locale: body.locale ?? requestedLanguage(request.headers["accept-language"]),
+        locale: requestedLanguage(request.headers["accept-language"], [body.locale]),
         source: sourceOf(bearer, client, request.headers["end-user-ip"], request.ip),
         own: bearer.scope.includes("admin:accounts") ? bearer.subject : null,
         actor: bearer.subject,

@@ -1,5 +1,6 @@
 import type { Fault } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
+import { LANGUAGES, languageOf } from "../../http/languages.ts";
 import { isFetchable } from "../clients/callback.ts";
 import { OWN_AUDIENCES } from "../grants/audience.ts";
 import { isOwner } from "./account.ts";
@@ -11,6 +12,7 @@ type Settings = Partial<AccountSettings>;
 export async function checkAccountSettings(account_id: string, settings: Settings): Promise<void> {
   const faults = [
     ...(await countryFaults(settings)),
+    ...localeFaults(settings),
     ...jwksFaults(settings),
     ...signupFaults(account_id, settings),
     ...audienceFaults(settings),
@@ -29,6 +31,14 @@ async function countryFaults({ country, sms_countries = [] }: Settings): Promise
   const { isSupportedCountry } = await import("libphonenumber-js/min");
   const message = "must be a country of ISO 3166-1 alpha-2 that has telephone numbers, such as NO or GB";
   return all.flatMap(([path, code]) => (isSupportedCountry(code) ? [] : [{ path, code: "country", message }]));
+}
+
+/** Whoever sets a language that nothing is written in would get English, and would not be told. */
+function localeFaults({ locale }: Settings): readonly Fault[] {
+  if (locale === undefined || languageOf([locale])) return [];
+  return [
+    { path: "locale", code: "language", message: `must be a language that messages are written in: ${LANGUAGES}` },
+  ];
 }
 
 /** With keys that can never be fetched none of the account's own users could log in. */

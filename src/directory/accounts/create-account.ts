@@ -18,7 +18,7 @@ export interface NewAccount {
 /**
  * Creates an account with its two built-in connections, `email` and `sms`.
  *
- * @throws 400 invalid_request when the id has another form or is taken, a country is none, `jwks` can never be fetched, or
+ * @throws 400 invalid_request when the id has another form or is taken, a country is none, nothing is written in its language, `jwks` can never be fetched, or
  *   `signup` is for an owner alone.
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {

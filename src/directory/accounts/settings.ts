@@ -137,7 +137,7 @@ export const AccountSettings = Type.Object({
   locale: Type.String({
     pattern: "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
     default: "en",
-    description: "BCP 47; language of messages where neither request nor user says.",
+    description: "BCP 47; language of messages where neither request nor user names one that they are written in.",
   }),
 });
 

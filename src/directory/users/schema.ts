@@ -23,7 +23,7 @@ export const LONGEST_NAME = 200;
 const name = Type.String({ maxLength: LONGEST_NAME });
 const locale = Type.String({
   pattern: "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
-  description: "BCP 47; language of messages to the user.",
+  description: "BCP 47; language of messages to the user, or the account's where they are not written in it.",
 });
 
 const names = { name: Type.Optional(name), first_name: Type.Optional(name), last_name: Type.Optional(name) };

@@ -1,3 +1,4 @@
+import { type Language, spokenOf } from "../../http/languages.ts";
 import { da } from "./da.ts";
 import { de } from "./de.ts";
 import { en } from "./en.ts";
@@ -5,15 +6,7 @@ import { nb } from "./nb.ts";
 import { sv } from "./sv.ts";
 import type { Texts } from "./texts.ts";
 
-const known = new Map<string, Texts>(Object.entries({ en, nb, no: nb, nn: nb, sv, da, de }));
-
-export const languages = ["en", "nb", "sv", "da", "de"] as const;
+const known: Readonly<Record<Language, Texts>> = { en, nb, sv, da, de };
 
 /** The texts of the first of these tags that there are any for; English else. */
-export function textsFor(tags: readonly (string | undefined)[]): Texts {
-  for (const tag of tags) {
-    const texts = known.get(tag?.toLowerCase().split("-")[0] ?? "");
-    if (texts) return texts;
-  }
-  return en;
-}
+export const textsFor = (tags: readonly (string | undefined)[]): Texts => known[spokenOf(...tags)];
