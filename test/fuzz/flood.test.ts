@@ -1,6 +1,6 @@
 /**
- * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: no 5xx but of starved
- * hashes, no answer that is late, every answer a documented one, and a process that does not grow. FUZZ_REQUESTS asks
+ * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: each succeeds at least once,
+ * and there is no 5xx but of starved hashes, no answer that is late, every answer a documented one, and a process that does not grow. FUZZ_REQUESTS asks
  * for more, half on each engine; FUZZ_SEED for one run again. PROOF_OUT names a file that gets a line of JSON for every
  * engine.
  */
@@ -8,9 +8,11 @@ import { appendFileSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
-import { belongingsOf, openProvider } from "../support/belongings.ts";
+import { createAccount } from "../../src/directory/accounts/create-account.ts";
+import { belongingsOf, UPSTREAM } from "../support/belongings.ts";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import {
+  actor,
   addClient,
   basic,
   CALLBACK,
@@ -21,10 +23,10 @@ import {
   newOwnerId,
   type Tenant,
 } from "../support/latchkey.ts";
+import { type MadeUpProvider, openMadeUpProvider } from "../support/made-up-provider.ts";
 import { ATTEMPTS, OWN_ATTEMPTS } from "../support/operations.ts";
 import { consent, personToken } from "../support/people.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
-import type { Receiver } from "../support/receiver.ts";
 import { until } from "../support/smtp.ts";
 import { type Belongings, STANDARD_ATTEMPTS } from "../support/standard-attempts.ts";
 import { besideServer } from "../support/tenants.ts";
@@ -71,14 +73,18 @@ interface Answer {
 describeOnBothEngines("a flood of requests", (engine) => {
   let database: TestDatabase;
   let server: ServerProcess;
-  let provider: Receiver;
+  let provider: MadeUpProvider;
   let told_to_come_again = 0;
   let operations: readonly Operation[];
   const public_url = "http://localhost:9";
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
   beforeAll(async () => {
     database = await createTestDatabase(engine);
-    provider = await openProvider();
+    // A code is the address of whoever logged in there.
+    provider = await openMadeUpProvider((form) => {
+      const email = form.get("code") ?? "";
+      return { sub: email, email, email_verified: true };
+    });
     const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(WEIGHS_ITSELF)}`;
     const env = { PUBLIC_URL: public_url, LOG_LEVEL: "error", NODE_OPTIONS, EGRESS_ALLOW: "127.0.0.1" };
     server = await startProcess({ database_url: database.database_url, port: await freePort(), env });
@@ -179,17 +185,20 @@ describeOnBothEngines("a flood of requests", (engine) => {
       const asked = `${grown.method} ${grown.path.slice(0, 200)} ${JSON.stringify({ ...grown.headers, authorization: undefined })} ${grown.body?.toString("latin1").slice(0, 200) ?? ""}`;
       if (faults.length < 20) faults.push(`${fault}: ${operation.operationId}: ${said} to ${asked}${why}`);
     };
+    const send = async (operation: Operation) => {
+      const { known, credentials, usual } = await scene;
+      const grown = grow(operation, known, credentials, random, usual.get(operation.operationId));
+      await judge(operation, grown, await askPatiently(grown));
+    };
     const live = async () => {
       while (sent < REQUESTS) {
         const operation = operations[sent % operations.length] as Operation;
         if (++sent % TENANT === 0) scene = openScene();
-        const { known, credentials, usual } = await scene;
         if (sent % Math.ceil(REQUESTS / 100) === 0) memory.push(rssOf(server.pid));
         // The first requests fill caches.
         if (sent > REQUESTS * 0.3) early ??= held();
         await early;
-        const grown = grow(operation, known, credentials, random, usual.get(operation.operationId));
-        await judge(operation, grown, await askPatiently(grown));
+        await send(operation);
         const seconds = (performance.now() - began) / 1000;
         if (REQUESTS >= LONG && seconds > told + 20) {
           told = seconds;
@@ -200,17 +209,18 @@ describeOnBothEngines("a flood of requests", (engine) => {
     await Promise.all(Array.from({ length: AT_ONCE }, live));
 
     const [at_first, at_last] = [await early, await held()];
-    const succeeded = ([, seen]: [string, Map<number, number>]) => [...seen.keys()].some((status) => status < 400);
-    /** Two need what a scene has not: a merchant that works for another account, and a code of another provider. */
-    const never = [...statuses].filter((one) => !succeeded(one)).map(([operation]) => operation);
+    const succeeded = ({ operationId }: Operation) =>
+      [...(statuses.get(operationId)?.keys() ?? [])].some((status) => status < 400);
+    const unlucky = () => operations.filter((operation) => !succeeded(operation));
+    // A removal is seldom asked for as it should be, so a short run may have none that succeeds.
+    for (let times = 0; times < 100 && unlucky().length > 0; times++) {
+      if (times % 25 === 0) scene = openScene();
+      await Promise.all(unlucky().map(send));
+    }
+    const never = unlucky().map(({ operationId }) => operationId);
     report({
-      ...{
-        what: "requests",
-        engine,
-        requests: sent,
-        seed: SEED,
-        seconds: Math.round((performance.now() - began) / 1000),
-      },
+      ...{ what: "requests", engine, requests: sent, seed: SEED },
+      seconds: Math.round((performance.now() - began) / 1000),
       ...{
         ...counts,
         told_to_come_again,
@@ -224,9 +234,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
     });
     expect(faults, `FUZZ_SEED=${SEED}`).toEqual([]);
     for (const [operation, seen] of statuses) expect(seen.size, `${operation} was asked`).toBeGreaterThan(0);
-    expect(never.length, `operations that never succeeded: ${never.join(", ")}`).toBeLessThan(
-      (operations.length * 2) / 3,
-    );
+    expect(never, `operations that never succeeded, FUZZ_SEED=${SEED}`).toEqual([]);
     // Short runs end while caches still fill.
     if (REQUESTS >= LONG) expect(at_last, `MB held, from ${at_first}`).toBeLessThan(1.1 * (at_first ?? 0) + 15);
     expect((await call(`${server.url}/readyz`)).status).toBe(200);
@@ -244,11 +252,13 @@ describeOnBothEngines("a flood of requests", (engine) => {
       const other = await createTenant(latchkey, { account_id: newOwnerId() });
       // A login ends the codes before it.
       const person = await personToken(tenant);
-      const belongings = await belongingsOf(latchkey, tenant, provider.url);
+      const belongings = await belongingsOf(latchkey, tenant, provider.issuer);
       // What is removed and changed is a client that nobody asks with.
       const { id } = await addClient(latchkey, tenant.account_id);
       await consent(latchkey, tenant.account_id, tenant.user.id, id);
-      const usual = usualOf(tenant, { ...belongings, ids: { ...belongings.ids, client: id } }, person);
+      const merchant = `${tenant.account_id.slice(0, 4)}00001`;
+      await createAccount(latchkey.server.core.directory, { account_id: merchant, name: "A Merchant" }, actor);
+      const usual = usualOf(tenant, { ...belongings, ids: { ...belongings.ids, client: id, merchant } }, person);
       return { known: await knownOf(tenant, other, belongings), credentials: credentialsOf(tenant), usual };
     });
 });
@@ -272,6 +282,9 @@ function usualOf(
     note(operation, () => asked(`${base}${path(own.ids)}`, person ? person_token : token, options?.(own.ids)));
   for (const { operation, path, options } of OWN_ATTEMPTS)
     note(operation, () => asked(path(own.ids), own.staff_token, options?.(own.ids)));
+  const { client_id } = own.client;
+  const upstream = { grant_type: "authorization_code", client_id, audience: UPSTREAM, code: own.ids.email };
+  note("aid_auths_oidc_token_post", () => asked(`${base}/auth/oidc/token`, token, { json: upstream }));
   for (const { operation, path, options } of STANDARD_ATTEMPTS)
     note(operation, () => {
       const { browser, headers = {}, ...rest } = options(own, own);

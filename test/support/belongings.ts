@@ -23,6 +23,9 @@ export async function openProvider(): Promise<Receiver> {
   return provider;
 }
 
+/** What the grant is for that names another provider. */
+export const UPSTREAM = "https://upstream.example";
+
 /** `authority`: another OpenID provider. */
 export async function belongingsOf(latchkey: Latchkey, tenant: Tenant, authority: string): Promise<Belongings> {
   const { account_id, audience, base, issuer, token } = tenant;
@@ -33,8 +36,9 @@ export async function belongingsOf(latchkey: Latchkey, tenant: Tenant, authority
   const grant_types = ["authorization_code", "refresh_token", "client_credentials", DEVICE, EXCHANGE] as const;
   const client = await addClient(latchkey, account_id, { grant_types: [...grant_types] });
   await addGrant(latchkey, account_id, client, audience, ["orders:read"]);
-  const oidc = { authority, client_id: "latchkey", client_secret: "upstream-secret" };
-  const grant = { client_id: client.id, audience: "https://upstream.example", scope: [], type: "authorization_code" };
+  const trusted_domains = ["example.com"];
+  const oidc = { authority, client_id: "latchkey", client_secret: "upstream-secret", trusted_domains };
+  const grant = { client_id: client.id, audience: UPSTREAM, scope: [], type: "authorization_code" };
   const granted = await call(`${base}/auth/client-grants`, { method: "POST", token, json: { ...grant, oidc } });
 
   const surfer = openSurfer(latchkey);
