@@ -1,8 +1,8 @@
 /**
- * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: each succeeds at least once,
- * and there is no 5xx but of starved hashes, no answer that is late, every answer a documented one, and a process that does not grow. FUZZ_REQUESTS asks
- * for more, half on each engine; FUZZ_SEED for one run again. PROOF_OUT names a file that gets a line of JSON for every
- * engine.
+ * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: each succeeds at least
+ * once, and there is no 5xx but of starved hashes, no answer that is late, every answer a documented one, and a process
+ * that does not grow. FUZZ_REQUESTS asks for more, half on each engine; FUZZ_SEED for one run again. PROOF_OUT names a
+ * file that gets a line of JSON for every engine.
  */
 import { appendFileSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
