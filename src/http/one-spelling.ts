@@ -7,5 +7,11 @@ const ROOT = /^(https?:\/\/[^/?#]+)\/$/i;
  */
 export const oneSpelling = (audience: string): string => audience.replace(ROOT, "$1");
 
+/** Every spelling of the name of an API. */
+export function spellingsOf(audience: string): readonly string[] {
+  const one = oneSpelling(audience);
+  return oneSpelling(`${one}/`) === one ? [one, `${one}/`] : [one];
+}
+
 /** Whether all of these name one API, in whichever spelling. */
 export const nameOne = (audiences: readonly string[]): boolean => new Set(audiences.map(oneSpelling)).size <= 1;

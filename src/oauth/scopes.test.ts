@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { often } from "../../test/support/often.ts";
-import { countedScope, givenBy, narrowScope, personScope } from "./scopes.ts";
+import { audienceNow, countedScope, givenBy, narrowScope, personScope } from "./scopes.ts";
 
 const scopes = (what: string, length: number) => Array.from({ length }, (_, n) => `read:accounts:/${what}/${n}`);
 
@@ -32,4 +32,16 @@ describe("a person's scopes", () => {
     expect(narrowScope(asked?.list ?? [], named)).toHaveLength(300);
     for (const one of [own, grant, given, asked]) expect(one?.reads()).toBeLessThan(3_000);
   });
+});
+
+it("userinfo below a name of the account API is userinfo here, whichever spelling of it the account names", () => {
+  const [here, account_id] = ["https://id.example", "T10000001"];
+  const now = (name: string, audience: string) => {
+    const account = { account_id, settings: { api_audiences: [name] } } as never;
+    return audienceNow(here, account, audience);
+  };
+  const [root, former] = ["https://api.example", "https://api.example/oauth/userinfo"];
+  const userinfo = `${here}/v1/accounts/${account_id}/oauth/userinfo`;
+  expect([root, `${root}/`, `${root}/a`].map((name) => now(name, former))).toEqual([userinfo, userinfo, former]);
+  expect(now(root, root)).toBe(root);
 });

@@ -2,6 +2,7 @@ import { type Account, issuerOf } from "../directory/accounts/account.ts";
 import { coverageOf, isPersonal } from "../directory/scopes.ts";
 import { isHoldingOfUser } from "../directory/users/account-user.ts";
 import { refuse } from "../errors.ts";
+import { nameOne } from "../http/one-spelling.ts";
 import { spaceSeparated } from "./space-separated.ts";
 
 /** A bearer with this scope logs people in without their second factor. */
@@ -29,7 +30,9 @@ export const userinfoAudience = (public_url: string, account_id: string) =>
  */
 export function audienceNow(public_url: string, { account_id, settings }: Account, audience: string): string {
   const api = audience.endsWith(USERINFO) ? audience.slice(0, -USERINFO.length) : "";
-  return settings.api_audiences.includes(api) ? userinfoAudience(public_url, account_id) : audience;
+  return settings.api_audiences.some((name) => nameOne([name, api]))
+    ? userinfoAudience(public_url, account_id)
+    : audience;
 }
 
 /**

@@ -203,16 +203,16 @@ describeOnBothEngines("an account with much in it", (engine) => {
     const own = await createTenant(latchkey);
     const { directory, storage } = latchkey.server.core;
     const bearer = { scope: ["admin:accounts"] } as never;
-    const change = { api_audiences: ["urn:a"] };
+    const change = { api_audiences: ["https://a.example"] };
     const permit = await mayChange(directory, own.account_id, bearer, change);
     const inside = async () => permit(storage.read, await findAccount(directory, own.account_id));
     await inside();
-    await insertGrants(own, "urn:a", [["admin:customers"]]);
+    await insertGrants(own, "https://a.example/", [["admin:customers"]]);
     await inside();
     await expect(mayChange(directory, own.account_id, bearer, change)).rejects.toMatchObject({
       code: "insufficient_scope",
     });
-    await addGrant(latchkey, own.account_id, own.client, "urn:a", ["admin:payments"], "password");
+    await addGrant(latchkey, own.account_id, own.client, "https://a.example/", ["admin:payments"], "password");
     await expect(inside()).rejects.toMatchObject({ code: "insufficient_scope" });
     const other = await mayChange(directory, own.account_id, bearer, { api_audiences: [] });
     await other(storage.read, await findAccount(directory, own.account_id));

@@ -155,23 +155,105 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
       expect(await ofItself(stranger, audience, foreign)).toBe("invalid_target");
   });
 
-  it("is the account API's by the spelling that the account names, and by no other", async () => {
-    const name = "https://accounts.example";
-    const own = await createTenant(latchkey);
-    const client = await addClient(latchkey, own.account_id);
-    await addGrant(latchkey, own.account_id, client, `${name}/`, ["admin:accounts"]);
-    const json = { api_audiences: [name] };
-    expect((await call(`${own.base}/auth/settings`, { method: "PATCH", token: own.token, json })).status).toBe(200);
-    expect(await ofItself(client, name, own)).toBe("invalid_target");
-    expect(await ofItself(client, own.issuer, own)).toBe("invalid_target");
-    const form = { grant_type: "client_credentials", resource: `${name}/` };
+  const set = (own: Tenant, json: object, token = own.token) =>
+    call(`${own.base}/auth/settings`, { method: "PATCH", token, json });
+  const bearerOf = async (own: Tenant, client: TestClient, audience: string) => {
+    const form = { grant_type: "client_credentials", resource: audience };
     const asked = { method: "POST", headers: { authorization: basic(client) }, form };
-    const { access_token: token } = (await call(`${own.base}/oauth/token`, asked)).body;
-    expect((await call(`${own.base}/auth/clients`, { token })).status).toBe(401);
-    const listed = async (audience: string) => {
-      const { body } = await call(`${own.base}/auth/client-grants`, { token: own.token, query: { audience } });
-      return body.map((grant: { audience: string }) => grant.audience).toSorted();
-    };
-    expect([await listed(name), await listed(`${name}/`)]).toEqual([[own.issuer], [`${name}/`]]);
+    return (await call(`${own.base}/oauth/token`, asked)).body.access_token;
+  };
+  const lists = async (own: Tenant, token: string) => (await call(`${own.base}/auth/clients`, { token })).status;
+
+  it("is the account API's by either spelling of a name that the account gave it, to the letter otherwise", async () => {
+    const name = "https://accounts.example";
+    for (const [named, other] of [
+      [name, `${name}/`],
+      [`${name}/`, name],
+    ] as const) {
+      const own = await createTenant(latchkey);
+      const grant_types = ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"];
+      const client = await addClient(latchkey, own.account_id, { grant_types, resource_for: ["https://else.example"] });
+      await addGrant(latchkey, own.account_id, client, other, ["admin:accounts"]);
+      await addGrant(latchkey, own.account_id, client, "https://else.example", ["admin:accounts"]);
+      const before = await bearerOf(own, client, other);
+      expect(await lists(own, before)).toBe(401);
+      expect((await set(own, { api_audiences: [named] })).status).toBe(200);
+      for (const audience of [named, other, own.issuer]) {
+        expect(await ofItself(client, audience, own), audience).toEqual([audience, "admin:accounts"]);
+        expect(await lists(own, await bearerOf(own, client, audience)), audience).toBe(200);
+        const { body } = await call(`${own.base}/auth/client-grants`, { token: own.token, query: { audience } });
+        expect(body.map((grant: { audience: string }) => grant.audience).toSorted()).toEqual([own.issuer, other]);
+      }
+      for (const audience of ["HTTPS://accounts.example", "https://ACCOUNTS.example/"])
+        expect(await ofItself(client, audience, own), audience).toBe("invalid_target");
+      const subject_token = await bearerOf(own, client, "https://else.example");
+      const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
+      const form = { grant_type: grant_types[1] ?? "", subject_token, subject_token_type };
+      for (const audience of [named, other]) {
+        const asked = { method: "POST", headers: { authorization: basic(client) }, form: { ...form, audience } };
+        expect((await call(`${own.base}/oauth/token`, asked)).body, audience).toMatchObject({
+          ...{ error: "invalid_target", error_description: expect.stringContaining("no target of an exchange") },
+        });
+      }
+      expect((await set(own, { api_audiences: [other] })).status).toBe(200);
+      expect(await lists(own, before), "the same name").toBe(200);
+      expect((await set(own, { api_audiences: [] })).status).toBe(200);
+      expect(await lists(own, before)).toBe(401);
+    }
+  });
+
+  it("is made the account API's by nobody who holds less than its grants give, whichever spelling they name", async () => {
+    const root = "https://shop.example";
+    for (const [named, other] of [
+      [root, `${root}/`],
+      [`${root}/`, root],
+    ] as const) {
+      const own = await createTenant(latchkey);
+      const bob = await addClient(latchkey, own.account_id);
+      await addGrant(latchkey, own.account_id, bob, own.issuer, ["write:accounts"]);
+      const weak = await bearerOf(own, bob, own.issuer);
+      const refused = async (json: object) => {
+        const { status, body } = await set(own, json, weak);
+        expect([status, body.error?.code], JSON.stringify(json)).toEqual([403, "insufficient_scope"]);
+      };
+      await addGrant(latchkey, own.account_id, bob, other, ["admin:accounts", "admin:customers"]);
+      const token = await bearerOf(own, bob, named);
+      await refused({ api_audiences: [named] });
+      await refused({ api_audiences: [other] });
+      expect(await lists(own, token)).toBe(401);
+      const open = await createTenant(latchkey, {
+        settings: { public_client_grants: { [other]: ["admin:customers"] } },
+      });
+      const weaker = await addClient(latchkey, open.account_id);
+      await addGrant(latchkey, open.account_id, weaker, open.issuer, ["write:accounts"]);
+      const by_setting = await set(open, { api_audiences: [named] }, await bearerOf(open, weaker, open.issuer));
+      expect(by_setting.status).toBe(403);
+      const at_once = { api_audiences: [named], public_client_grants: { [other]: ["admin:customers"] } };
+      expect((await set(own, at_once, weak)).status).toBe(403);
+    }
+    const own = await createTenant(latchkey, { settings: { api_audiences: [root] } });
+    const bob = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, bob, own.issuer, ["write:accounts"]);
+    const weak = await bearerOf(own, bob, own.issuer);
+    for (const audience of [root, `${root}/`]) {
+      const json = { client_id: bob.id, audience, scope: ["admin:customers"] };
+      const granted = await call(`${own.base}/auth/client-grants`, { method: "POST", token: weak, json });
+      expect([granted.status, granted.body.error?.code], audience).toEqual([403, "insufficient_scope"]);
+      expect((await set(own, { public_client_grants: { [audience]: ["admin:customers"] } }, weak)).status).toBe(403);
+    }
+  });
+
+  it("is named once in a setting", async () => {
+    const own = await createTenant(latchkey);
+    const root = "https://once.example";
+    for (const [json, path] of [
+      [{ api_audiences: [root, "urn:a", `${root}/`] }, "api_audiences.2"],
+      [{ public_client_grants: { [`${root}/`]: ["a:b"], [root]: ["a:c"] } }, `public_client_grants.${root}`],
+    ] as const) {
+      const { status, body } = await set(own, json);
+      expect([status, body.error.errors], path).toMatchObject([400, [{ path, code: "taken" }]]);
+    }
+    const both = { api_audiences: [root, `${root}//`], public_client_grants: { "urn:a": ["a:b"], "urn:a/": ["a:b"] } };
+    expect((await set(own, both)).status).toBe(200);
   });
 });

@@ -1,6 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
+import { isAccountApi } from "../grants/audience.ts";
 import { NAMES_TAKEN, PUBLIC_GRANTS_CHANGED } from "../grants/change-grants.ts";
 import type { Account } from "./account.ts";
 import { checkAccountSettings } from "./check-settings.ts";
@@ -28,8 +29,8 @@ export async function changeSettings(
   await directory.storage.write(async (tx) => {
     const { account, stored } = await holdAccount(tx, account_id, now);
     await permit?.(tx.db, account);
-    const { api_audiences: names = account.settings.api_audiences } = change;
-    const takes = account.settings.api_audiences.some((name) => !names.includes(name));
+    const after = { account_id, settings: { ...account.settings, ...change } };
+    const takes = account.settings.api_audiences.some((name) => !isAccountApi(after, directory.public_url, name));
     const told = [...(change.public_client_grants ? [PUBLIC_GRANTS_CHANGED] : []), ...(takes ? [NAMES_TAKEN] : [])];
     await directory.revocations.record(tx, account_id, told);
     await updateAccount(tx.db, { account_id, name, settings: { ...stored, ...change } }, now);

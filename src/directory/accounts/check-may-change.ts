@@ -2,6 +2,7 @@ import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
+import { audiencesOf, isAccountApi } from "../grants/audience.ts";
 import { listScopesSince, pageGrants } from "../grants/find-grant.ts";
 import { checkHoldsTheirs, checkMayAssign, checkMayHandOn } from "../may-hand-on.ts";
 import { coverageOf } from "../scopes.ts";
@@ -35,8 +36,12 @@ export async function mayChange(
   { jwks, api_audiences, public_client_grants, partner_access }: Partial<AccountSettings>,
 ): Promise<(db: Database, held: Account) => Promise<void>> {
   const since = instant(directory.storage.now() - ON_ITS_WAY);
-  const addedTo = ({ settings }: Account) =>
-    (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
+  const { public_url } = directory;
+  /** In every spelling in which a grant may name them. */
+  const addedTo = (account: Account) =>
+    (api_audiences ?? [])
+      .filter((audience) => !isAccountApi(account, public_url, audience))
+      .flatMap((audience) => audiencesOf(account, public_url, audience));
   const compared = addedTo(await findAccount(directory, account_id));
   if (jwks !== undefined) await checkHoldsTheirs(directory, account_id, bearer, { external: true });
   const isHeld = coverageOf(bearer.scope);

@@ -1,6 +1,7 @@
 import type { Fault } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { LANGUAGES, languageOf } from "../../http/languages.ts";
+import { oneSpelling } from "../../http/one-spelling.ts";
 import { isFetchable } from "../clients/callback.ts";
 import { OWN_AUDIENCES } from "../grants/audience.ts";
 import { isOwner } from "./account.ts";
@@ -54,14 +55,19 @@ function signupFaults(account_id: string, { signup }: Settings): readonly Fault[
   return [{ path: "signup", code: "owner", message: "is for owners alone, whose last five digits are 0" }];
 }
 
-/** A setting names no audience that a grant may not. */
+/** A setting names no audience that a grant may not, and each once. */
 function audienceFaults({ api_audiences = [], public_client_grants = {} }: Settings): readonly Fault[] {
-  const named = [
-    ...api_audiences.map((audience, index) => [`api_audiences.${index}`, audience] as const),
-    ...Object.keys(public_client_grants).map((audience) => [`public_client_grants.${audience}`, audience] as const),
+  const settings = [
+    api_audiences.map((audience, index) => [`api_audiences.${index}`, audience] as const),
+    Object.keys(public_client_grants).map((audience) => [`public_client_grants.${audience}`, audience] as const),
   ];
-  const message = `must not be empty or begin with ${OWN_AUDIENCES}, which is the server's own`;
-  return named.flatMap(([path, audience]) =>
-    audience === "" || audience.startsWith(OWN_AUDIENCES) ? [{ path, code: "reserved", message }] : [],
-  );
+  const reserved = `must not be empty or begin with ${OWN_AUDIENCES}, which is the server's own`;
+  return settings.flatMap((named) => {
+    const first = new Map(named.toReversed().map(([path, audience]) => [oneSpelling(audience), path]));
+    return named.flatMap(([path, audience]) => {
+      if (audience === "" || audience.startsWith(OWN_AUDIENCES)) return [{ path, code: "reserved", message: reserved }];
+      const before = first.get(oneSpelling(audience));
+      return before === path ? [] : [{ path, code: "taken", message: `names the same API as ${before}` }];
+    });
+  });
 }

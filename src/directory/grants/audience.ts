@@ -1,4 +1,4 @@
-import { oneSpelling } from "../../http/one-spelling.ts";
+import { oneSpelling, spellingsOf } from "../../http/one-spelling.ts";
 import { type Account, issuerOf, ownerOf } from "../accounts/account.ts";
 
 /** What the server binds codes of its own to begins so; no grant names it. */
@@ -19,7 +19,8 @@ export type Named = Pick<Account, "account_id" | "settings">;
 
 /**
  * An audience is an opaque string, save for the account API: its issuer, the names that its clients were written with and
- * the account's own `api_audiences` are aliases of one audience. So are the two spellings of the root of a host.
+ * the account's own `api_audiences` are aliases of one audience. So are the two spellings of the root of a host, whichever of
+ * them the account named.
  */
 export function isAccountApi(account: Named, public_url: string, audience: string): boolean {
   return namesOf(account, public_url).has(audience);
@@ -46,12 +47,9 @@ export function urlsOf(account_id: string, public_url: string): readonly string[
   return [account_id, ...short].flatMap((id) => aliases(public_url, id));
 }
 
-/** Every name of an audience. */
+/** Every name of an audience, in every spelling. */
 export function audiencesOf(account: Named, public_url: string, audience: string): readonly string[] {
-  const here = namesOf(account, public_url);
-  if (here.has(audience)) return [...here];
-  const one = oneSpelling(audience);
-  return [one, `${one}/`].filter((name) => isSameAudience(account, public_url, name, audience));
+  return isAccountApi(account, public_url, audience) ? [...namesOf(account, public_url)] : spellingsOf(audience);
 }
 
 /** An account is read again when it changes, so what was worked out for one may be kept as long as it is. */
@@ -59,7 +57,8 @@ const names = new WeakMap<Named, ReadonlySet<string>>();
 
 function namesOf(account: Named, public_url: string): ReadonlySet<string> {
   const { account_id, settings } = account;
-  const known = names.get(account) ?? new Set([...settings.api_audiences, ...urlsOf(account_id, public_url)]);
+  const named = () => [...settings.api_audiences, ...urlsOf(account_id, public_url)].flatMap(spellingsOf);
+  const known = names.get(account) ?? new Set(named());
   names.set(account, known);
   return known;
 }
