@@ -1,9 +1,10 @@
 import { Command, Option } from "commander";
 import { issuerOf } from "../directory/accounts/account.ts";
+import type { Client } from "../directory/clients/client.ts";
 import { lookUpClient } from "../directory/clients/find-client.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAnAccountApi } from "../directory/grants/audience.ts";
-import { addToGrant, createGrant } from "../directory/grants/change-grants.ts";
+import { addToGrant, createGrant, removeGrant, takeFromGrant } from "../directory/grants/change-grants.ts";
 import { pageGrants } from "../directory/grants/find-grant.ts";
 import type { Grant, GrantType } from "../directory/grants/grant.ts";
 import { NewGrantBody } from "../directory/grants/schema.ts";
@@ -12,6 +13,7 @@ import { Refusal, refuseField } from "../errors.ts";
 import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
 import { printList } from "./list.ts";
+import { findNamedGrant, namedScopes } from "./named-grant.ts";
 import {
   account_argument,
   actor,
@@ -32,6 +34,13 @@ interface Options extends Output {
   readonly add?: boolean;
 }
 
+interface RemoveOptions extends Output {
+  readonly audience?: string;
+  readonly scope?: string[];
+  readonly type?: GrantType;
+  readonly id?: string;
+}
+
 const flags: Flags = {
   account_id: "<account_id>",
   client_id: "<client>",
@@ -39,6 +48,8 @@ const flags: Flags = {
   scope: "--scope",
   type: "--type",
 };
+
+const types: readonly GrantType[] = ["any", "authorization_code", "client_credentials", "password"];
 
 const shown = ({ id, client_id, audience, scope, type }: Grant) => ({ id, client_id, audience, scope, type });
 
@@ -50,9 +61,10 @@ function namingAdd(error: unknown): never {
 
 export function grantCommand(): Command {
   return new Command("grant")
-    .description("Create and list grants: which APIs a client may ask tokens for.")
+    .description("Create, list and remove grants: which APIs a client may ask tokens for.")
     .addCommand(createCommand())
-    .addCommand(listCommand());
+    .addCommand(listCommand())
+    .addCommand(removeCommand());
 }
 
 function createCommand(): Command {
@@ -62,11 +74,7 @@ function createCommand(): Command {
     .argument(...client_argument)
     .option("--audience <audience>", "the API; default: the account API")
     .option("--scope <scopes...>", "scopes, separated by spaces; after the arguments")
-    .addOption(
-      new Option("--type <type>", "kind of flow")
-        .choices(["any", "authorization_code", "client_credentials", "password"])
-        .default("any"),
-    )
+    .addOption(new Option("--type <type>", "kind of flow").choices(types).default("any"))
     .option("--add", "where there is such a grant, add the scopes to it")
     .option("--json", "print JSON")
     .action((account: string, client_id: string, options: Options) =>
@@ -82,13 +90,7 @@ function createCommand(): Command {
           const client = await findNamedClient(directory, account_id, client_id);
           const make = options.add ? addToGrant : createGrant;
           const grant = await make(directory, { client, audience, scope, type }, actor).catch(namingAdd);
-          const lines = [
-            `Grant ${grant.id}`,
-            `  client    ${client.client_id}`,
-            `  audience  ${grant.audience}`,
-            `  scope     ${grant.scope.join(" ") || "(none)"}`,
-            `  type      ${grant.type}`,
-          ];
+          const lines = [`Grant ${grant.id}`, ...linesOf(grant, client)];
           const at_account_api = isAnAccountApi(found, directory.public_url, audience);
           if (type === "any" && !at_account_api && client.settings.default_audience === null) {
             lines.push(
@@ -128,6 +130,46 @@ function listCommand(): Command {
       }),
     );
 }
+
+function removeCommand(): Command {
+  return new Command("remove")
+    .description("Take a grant from a client, or scopes of it. Tokens and logins that hold what is taken end.")
+    .argument(...account_argument)
+    .argument(...client_argument)
+    .option("--audience <audience>", "the API; default: the account API")
+    .option("--scope <scopes...>", "take these scopes alone, separated by spaces or commas; after the arguments")
+    .addOption(new Option("--type <type>", "which, where it has several for the API").choices(types))
+    .option("--id <id>", "which, by its id")
+    .option("--json", "print JSON")
+    .action((account: string, name: string, options: RemoveOptions) =>
+      withCore(
+        options,
+        async ({ directory }) => {
+          const found = await findNamedAccount(directory, account);
+          const client = await findNamedClient(directory, found.account_id, name);
+          const { audience = issuerOf(directory.public_url, found.account_id), type, id } = options;
+          const there = await findNamedGrant(directory, found, client, { audience, type, id });
+          const taken = options.scope && namedScopes(there, options.scope.flatMap(spaceSeparated));
+          const left = taken && (await takeFromGrant(directory, there, taken, actor));
+          if (!left) await removeGrant(directory, there, actor);
+          const result = { ...shown(left ?? there), removed: !left, taken: taken ?? there.scope };
+          print(result, options, [
+            left ? `Grant ${there.id}: without ${taken?.join(" ")}` : `Grant ${there.id} is removed`,
+            ...linesOf(left ?? there, client),
+            `  What was issued ${left ? "with that" : "by it"} ends: at every server within five seconds.`,
+          ]);
+        },
+        { flags },
+      ),
+    );
+}
+
+const linesOf = ({ audience, scope, type }: Grant, { client_id }: Client) => [
+  `  client    ${client_id}`,
+  `  audience  ${audience}`,
+  `  scope     ${scope.join(" ") || "(none)"}`,
+  `  type      ${type}`,
+];
 
 const cellsOf = ({ audience, type, scope }: Grant) => [audience, type, scope.join(" ")];
 

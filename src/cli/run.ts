@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { adviceOn } from "../advice.ts";
+import { didYouMean } from "../config/misspelled.ts";
 import { type Config, ConfigError, type Environment, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { type Core, openCore } from "../core.ts";
 import { type Account, readAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Client } from "../directory/clients/client.ts";
-import { lookUpClient } from "../directory/clients/find-client.ts";
+import { listClients, lookUpClient } from "../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
@@ -87,8 +88,11 @@ export const client_argument = ["<client>", "client_id or uuid"] as const;
 export async function findNamedClient(directory: Directory, account_id: string, name: string): Promise<Client> {
   const client = await lookUpClient(directory, account_id, smallUuid(name));
   if (client) return client;
+  const names: string[] = [];
+  for await (const page of listClients(directory, account_id)) names.push(...page.map(({ client_id }) => client_id));
   const remedy = `latchkey client list ${account_id} says which there are.`;
-  throw refuse("not_found", { message: `There is no client ${name} in ${account_id}: ${remedy}` });
+  const message = `There is no client ${name} in ${account_id}${didYouMean(name, names)}: ${remedy}`;
+  throw refuse("not_found", { message });
 }
 
 /** Thrown at the end of a rehearsal, to undo it. */

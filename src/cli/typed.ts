@@ -4,7 +4,7 @@
  */
 import { InvalidArgumentError } from "commander";
 import type { Static, TSchema } from "typebox";
-import { slips } from "../config/misspelled.ts";
+import { didYouMean } from "../config/misspelled.ts";
 import { type Fault, Refusal, refuseField } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { readJson } from "../http/json.ts";
@@ -39,8 +39,7 @@ export async function readTyped<T extends TSchema>(schema: T, typed: Typed): Pro
 
 function explained(fault: Fault, known: readonly string[]): Fault {
   const { path, code, message } = fault;
-  const meant = code === "unknown" ? known.find((name) => slips(name).includes(path)) : undefined;
-  if (meant) return { ...fault, message: `${message} (did you mean ${meant}?)` };
+  if (code === "unknown") return { ...fault, message: message + didYouMean(path, known) };
   const is_list = code === "type" && message.endsWith("an array") && known.includes(path);
   return is_list ? { ...fault, message: `${message}: JSON, such as ${path}='["…"]'` } : fault;
 }

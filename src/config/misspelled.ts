@@ -8,7 +8,7 @@ const OF_A_SERVICE =
 const LONG_ENOUGH = 8;
 
 /** What fingers make of a name: neighbours swapped, a letter left out or typed twice, URI for URL, one for several. */
-export function slips(name: string): readonly string[] {
+function slips(name: string): readonly string[] {
   if (name.length < LONG_ENOUGH) return [];
   const single = [...name].flatMap((letter, index) => {
     const [before, after] = [name.slice(0, index), name.slice(index + 1)];
@@ -20,6 +20,12 @@ export function slips(name: string): readonly string[] {
   });
   const plural = name.endsWith("S") ? name.slice(0, -1) : `${name}S`;
   return [...single, name.replace(/URL$/, "URI"), name.replace(/IES$/, "Y"), plural];
+}
+
+/** A question to stand behind a name that is none of these, and a slip away from one of them. */
+export function didYouMean(typed: string, names: readonly string[]): string {
+  const meant = names.includes(typed) ? undefined : names.find((name) => slips(name).includes(typed));
+  return meant === undefined ? "" : ` (did you mean ${meant}?)`;
 }
 
 /** Names that were meant to be one of these, which are ours: all that bear our prefix, and slips for one that is not set. */

@@ -162,6 +162,22 @@ export function addToGrant(directory: Directory, input: Omit<NewGrant, "oidc">, 
   });
 }
 
+/** Takes scopes away from what the grant holds by then. Tokens that hold one of them end. @throws 404 not_found. */
+export function takeFromGrant(
+  directory: Directory,
+  { account_id, client_id, id }: Grant,
+  taken: readonly string[],
+  actor: Actor,
+): Promise<Grant> {
+  return directory.storage.write(async (tx) => {
+    await holdAccount(tx, account_id, instant(directory.storage.now()));
+    const there = (await selectGrants(tx.db, account_id, { client_id })).find((one) => one.id === id);
+    if (!there) throw noSuch("grant");
+    const scope = there.scope.filter((one) => !taken.includes(one));
+    return changeScopeIn(tx, directory, there, scope, actor);
+  });
+}
+
 /** Tokens that hold a scope that is taken end, and no others. @throws 400 invalid_request, 404 not_found. */
 export function changeScope(
   directory: Directory,
