@@ -2,7 +2,8 @@ import { Command } from "commander";
 import { recordDeed } from "../audit/audit.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { instant, type Transaction } from "../storage/storage.ts";
-import { keysOf } from "../tokens/keys/find-key.ts";
+import { committedKeys, keysOf } from "../tokens/keys/find-key.ts";
+import type { SigningKey } from "../tokens/keys/key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
 import { type Hanging, resealAll } from "./reseal.ts";
 import { account_argument, actor, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
@@ -33,13 +34,10 @@ export function keysCommand(): Command {
         for (const alg of algs) {
           const within = (tx: Transaction, kid: string) =>
             recordDeed(tx, { ...deed, facts: { alg, kid, immediately } });
-          rotated.push({ alg, kid: await rotateKey(tokens, account_id, alg, { ...rotation, within }, now) });
+          const kid = await rotateKey(tokens, account_id, alg, { ...rotation, within }, now);
+          rotated.push({ alg, kid, ...turnOf(await committedKeys(tokens, account_id), alg) });
         }
-        print(
-          { account_id, rotated },
-          options,
-          rotated.map(({ alg, kid }) => (kid ? `${alg}  new key ${kid}` : `${alg}  a rotation is under way already`)),
-        );
+        print({ account_id, rotated }, options, rotated.map(lineOf));
       }),
     );
   const reseal = new Command("reseal")
@@ -60,6 +58,27 @@ export function keysCommand(): Command {
     .description("Rotate signing keys, and move to a new master key.")
     .addCommand(rotate)
     .addCommand(reseal);
+}
+
+/** When the newest key of an algorithm signs, and until when those before it verify; null where none does. */
+function turnOf(keys: readonly SigningKey[], alg: SigningAlg) {
+  const [newest, ...older] = keys.filter((key) => key.alg === alg).toReversed();
+  const ends = older.map(({ expires_at }) => expires_at);
+  return {
+    signs_from: instant(newest?.active_at ?? 0),
+    old_verifies_until: ends.length > 0 ? instant(Math.max(...ends)) : null,
+  };
+}
+
+interface Rotated extends ReturnType<typeof turnOf> {
+  readonly alg: SigningAlg;
+  readonly kid: string | null;
+}
+
+function lineOf({ alg, kid, signs_from, old_verifies_until }: Rotated): string {
+  const what = kid ? `new key ${kid}` : "a rotation is under way already: its key";
+  const old = old_verifies_until ? `the old one verifies until ${old_verifies_until}` : "no older one verifies";
+  return `${alg}  ${what} signs from ${signs_from}; ${old}`;
 }
 
 const NAMES: Readonly<Record<string, string>> = {

@@ -63,7 +63,7 @@ export async function committedSigningKey(
   alg: SigningAlg,
   now: number,
 ): Promise<SigningKey> {
-  return signing(await readAnew(tokens, account_id), alg, now) ?? signingKey(tokens, account_id, alg, now);
+  return signing(await committedKeys(tokens, account_id), alg, now) ?? signingKey(tokens, account_id, alg, now);
 }
 
 /** Makes what an account signs with: keys of its own algorithm, and of RS256 for ID tokens. */
@@ -107,12 +107,12 @@ async function createFirstKey(tokens: Tokens, account_id: string, alg: SigningAl
  * it has just made, and who misses it here does not ask again for half a minute.
  */
 export async function publishedKeys(tokens: Tokens, account_id: string): Promise<readonly Jwk[]> {
-  const keys = (await readAnew(tokens, account_id)).map(({ public_jwk }) => public_jwk);
+  const keys = (await committedKeys(tokens, account_id)).map(({ public_jwk }) => public_jwk);
   return keys.toSorted((a, b) => Number(b.kty === "RSA") - Number(a.kty === "RSA"));
 }
 
-/** One reading of an account at a time, as anybody may ask: whoever comes while one is under way shares the next. */
-function readAnew(tokens: Tokens, account_id: string): Promise<readonly SigningKey[]> {
+/** As committed. One reading of an account at a time, as anybody may ask: whoever comes while one is under way shares the next. */
+export function committedKeys(tokens: Tokens, account_id: string): Promise<readonly SigningKey[]> {
   const { publishing } = tokens;
   const last = publishing.get(account_id);
   if (last && !last.begun) return last.keys;
