@@ -118,16 +118,36 @@ async function openDocs(routes: readonly RouteOptions[], public_url: string): Pr
   await docs.register(viewer, {
     routePrefix: "/docs",
     uiConfig: { docExpansion: "list", deepLinking: true },
-    theme: { title: "Latchkey", css: [{ filename: "narrow.css", content: NARROW }] },
+    theme: {
+      title: "Latchkey",
+      css: [{ filename: "looks.css", content: LOOKS }],
+      js: [{ filename: "dark.js", content: DARK }],
+    },
   });
   await docs.ready();
   return docs;
 }
 
-/** Tables scroll by themselves on a phone; the bar above, which is to open other documents, opens none here. */
-const NARROW = `.swagger-ui .topbar{display:none}
+/**
+ * Tables scroll by themselves on a phone, and the one of errors stands in lines; the bar above, which is to open other
+ * documents, opens none here, and no answer has links. Where the browser is dark, so is the page before the viewer has come, and names of headers can be read.
+ */
+const LOOKS = `.swagger-ui .topbar,.swagger-ui .response-col_links{display:none}
+.swagger-ui .info{margin:30px 0}
+.swagger-ui .info summary{cursor:pointer;padding:.75em 0;font-size:14px}
+@media (max-width:640px){.swagger-ui .info thead{display:none}
+.swagger-ui .info tr{display:block;padding:.5em 0}
+.swagger-ui .info .renderedMarkdown td,.swagger-ui .info .markdown td{display:block;padding:.1em 0}}
+@media (prefers-color-scheme:dark){html:not(.dark-mode){background:#1c2022}}
+html.dark-mode .swagger-ui summary,html.dark-mode .swagger-ui .headers td{color:#e4e6e6}
 .swagger-ui .markdown table,.swagger-ui .renderedMarkdown table{display:block;overflow-x:auto}
 .swagger-ui .markdown th,.swagger-ui .renderedMarkdown th,.swagger-ui .markdown td,.swagger-ui .renderedMarkdown td{padding-right:1em}`;
+
+/** The viewer looks once, when it is opened, at whether the browser is dark; this goes on looking. */
+const DARK = `matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => {
+  document.documentElement.classList.toggle("dark-mode", matches);
+});
+`;
 
 const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded";
@@ -146,5 +166,9 @@ function introduction(): string {
   const rows = Object.entries(catalogue).map(
     ([code, { status, message, remedy }]) => `| \`${code}\` | ${status} | ${message} | ${remedy} |`,
   );
-  return `Passwordless authorization server.\n\nErrors are \`{"error": {"code", "message", "errors"}}\` with one of these codes:\n\n| code | status | meaning | remedy |\n| --- | --- | --- | --- |\n${rows.join("\n")}`;
+  const table = ["| code | status | meaning | remedy |", "| --- | --- | --- | --- |", ...rows].join("\n");
+  const errors = 'Errors are `{"error": {"code", "message", "errors"}}` with one of the codes below.';
+  // Folded, since whoever reads it came for the operations. The empty lines let Markdown go on inside (CommonMark §4.6).
+  const folded = `<details>\n<summary>All ${rows.length} codes, with what to do</summary>\n\n${table}\n\n</details>`;
+  return `Passwordless authorization server.\n\n${errors}\n\n${folded}`;
 }

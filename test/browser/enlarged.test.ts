@@ -140,4 +140,32 @@ describe.skipIf(!executablePath)("in Chromium", () => {
     expect(errors).toEqual([]);
     await page.close();
   });
+
+  it.each([
+    [360, 740],
+    [1280, 800],
+  ])(
+    "the viewer begins with operations at %i px, folds the errors before them, and is as dark as the browser",
+    async (width, height) => {
+      const page = await browser.newPage({ viewport: { width, height }, colorScheme: "dark" });
+      const errors: string[] = [];
+      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      await page.goto(`${latchkey.config.public_url}/docs`);
+      await page.waitForSelector(".opblock");
+      expect((await page.locator(".opblock").first().boundingBox())?.y).toBeLessThan(height);
+      const table = page.locator(".info table");
+      expect(await table.isVisible()).toBe(false);
+      await page.locator(".info summary").click();
+      expect(await table.locator("tr").count()).toBeGreaterThan(39);
+      expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
+      const paper = () => page.evaluate<string>("getComputedStyle(document.documentElement).backgroundColor");
+      expect(await paper()).toBe("rgb(28, 32, 34)");
+      await page.emulateMedia({ colorScheme: "light" });
+      expect(await paper()).not.toBe("rgb(28, 32, 34)");
+      await page.emulateMedia({ colorScheme: "dark" });
+      expect(await paper()).toBe("rgb(28, 32, 34)");
+      expect(errors).toEqual([]);
+      await page.close();
+    },
+  );
 });
