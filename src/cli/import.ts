@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import type { Config } from "../config.ts";
-import { refuseField } from "../errors.ts";
+import { refuse, refuseField } from "../errors.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { checkSchema } from "./check-schema.ts";
 import { carryOut } from "./import/carry-out.ts";
@@ -24,7 +24,8 @@ export function importCommand(): Command {
     .argument("<file>", "JSON; - for standard input")
     .option("--dry-run", "say whether the file can be imported, and write nothing")
     .option("--json", "print JSON")
-    .action((file: string, options: Options) => {
+    .action((file: string, options: Options, command: Command) => {
+      if (/^<.*>$/.test(file)) command.error(`error: ${file} stands for a name: ${TO_NAME}.`);
       let document: Record<string, unknown> = {};
       const read = async ({ is_new }: Standing) => {
         if (is_new && !options.json) say(NOT_INSTALLED, options);
@@ -65,7 +66,14 @@ export function importCommand(): Command {
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun, before: read, founding: judge },
+        {
+          flags: { "the file": file },
+          of_file: true,
+          founds: true,
+          dry: options.dryRun,
+          before: read,
+          founding: judge,
+        },
       );
     });
 }
@@ -74,10 +82,14 @@ async function* readIn(file: string): AsyncGenerator<Buffer> {
   try {
     yield* file === "-" ? process.stdin : createReadStream(file);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw refuse("not_found", { message: `${file} is not there: ${TO_NAME}.` });
     // A folder opens like a file, and what refuses to be read then does not know its own name.
     throw Object.assign(error as Error, { path: file === "-" ? "standard input" : file });
   }
 }
+
+const TO_NAME = "name a file that latchkey export wrote, or one for moving in, or - for standard input";
 
 function objectOf(document: unknown): Record<string, unknown> {
   if (typeof document === "object" && document !== null && !Array.isArray(document))

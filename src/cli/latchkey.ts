@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The command line: one file a command, over the same database and rooms as the server. Commands print for people, and with
- * `--json` for programs. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings.
+ * `--json` for programs. Exit codes: 0 done, 1 could not be done, 2 wrongly asked (`exitCodeOf`).
  */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
@@ -10,6 +10,7 @@ import { clientCommand } from "./client.ts";
 import { doctorCommand } from "./doctor.ts";
 import { exportCommand } from "./export.ts";
 import { grantCommand } from "./grant.ts";
+import { helpCommand } from "./help.ts";
 import { importCommand } from "./import.ts";
 import { keysCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -50,8 +51,11 @@ for (const command of [
 /** Exit codes, hints and output of the parent, all the way down. */
 function inheriting(command: Command, parent: Command): Command {
   command.copyInheritedSettings(parent);
+  if (command.commands.length > 0) command.addCommand(helpCommand(command));
   for (const child of command.commands) inheriting(child, command);
   return command;
 }
+
+program.addCommand(inheriting(helpCommand(program), program));
 
 await program.parseAsync();

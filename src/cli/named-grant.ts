@@ -42,7 +42,7 @@ export function namedScopes(grant: Grant, words: readonly string[]): readonly st
   const named = words.flatMap((word) => (grant.scope.includes(word) ? [word] : word.split(",").filter(Boolean)));
   for (const one of named) {
     if (grant.scope.includes(one)) continue;
-    throw refuseField("scope", "unknown", `${one} is not in grant ${grant.id}${didYouMean(one, grant.scope)}`);
+    throw refuseField("scope", "not_held", `${one} is not in grant ${grant.id}${didYouMean(one, grant.scope)}`);
   }
   return [...new Set(named)];
 }

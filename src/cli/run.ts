@@ -122,6 +122,8 @@ export interface Terms {
   readonly before?: (standing: Standing) => Promise<unknown>;
   /** The same, where a new installation is about to begin. */
   readonly founding?: (settings: Config) => Promise<unknown>;
+  /** What is refused stands in a file, which is rightly asked about. */
+  readonly of_file?: boolean;
   /** The command writes nothing. Where nothing is installed yet, it works over a database that is thrown away. */
   readonly dry?: boolean | undefined;
 }
@@ -135,7 +137,7 @@ export interface Standing {
 export async function withCore(
   output: Output,
   work: (core: Core, standing: Standing) => Promise<void>,
-  { flags = {}, founds = false, dry = false, before, founding }: Terms = {},
+  { flags = {}, founds = false, dry = false, of_file = false, before, founding }: Terms = {},
 ): Promise<void> {
   let trial: Trial | undefined;
   try {
@@ -153,7 +155,7 @@ export async function withCore(
       await core.close();
     }
   } catch (error) {
-    fail(inFlags(trial?.is_new ? errorOfTrial(error) : error, flags), output);
+    fail(inFlags(trial?.is_new ? errorOfTrial(error) : error, flags), output, of_file);
   } finally {
     trial?.end();
   }
@@ -202,8 +204,18 @@ function sentenceOf(error: unknown): string {
   return told ? error.message : adviceOn(error);
 }
 
-export function fail(error: unknown, { json }: Output): void {
-  process.exitCode = error instanceof ConfigError ? 2 : 1;
+/** Faults of a value with what is there, not with its form. */
+const STANDING: ReadonlySet<string> = new Set(["taken", "too_many", "ambiguous", "not_held"]);
+
+/** 2 for what was wrongly asked, whatever is there: settings, and values that are refused by their form. 1 for all else. */
+function exitCodeOf(error: unknown, of_file: boolean): number {
+  if (error instanceof ConfigError) return 2;
+  if (of_file || !(error instanceof Refusal) || error.code !== "invalid_request") return 1;
+  return error.options.errors?.some(({ code }) => STANDING.has(code)) ? 1 : 2;
+}
+
+export function fail(error: unknown, { json }: Output, of_file = false): void {
+  process.exitCode = exitCodeOf(error, of_file);
   const message = sentenceOf(error);
   const code = error instanceof Refusal ? error.code : error instanceof ConfigError ? "invalid_settings" : "failed";
   const errors = error instanceof Refusal ? error.options.errors : undefined;

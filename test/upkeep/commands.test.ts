@@ -52,7 +52,7 @@ describeOnBothEngines("commands that create", (engine) => {
     for (const [flag, ...command] of refused) {
       const args = command.map((word) => (word === "P112" ? "P11200001" : word));
       const { code, stderr } = await cli(env, ...args);
-      expect([code, stderr.split(" ")[0]], `${command.join(" ")}: ${stderr}`).toEqual([1, flag]);
+      expect([code, stderr.split(" ")[0]], `${command.join(" ")}: ${stderr}`).toEqual([2, flag]);
     }
     const nameless = ["--type", "account_user", "--phone-number", "40000001"];
     expect((await cli(env, "user", "create", "P11200001", ...nameless)).stderr).toBe("--email is required.\n");
@@ -262,17 +262,17 @@ describe("commands that fail", () => {
     const sealed = { ...exported, key_versions: ["0a0b0c0d"], tables: rows({ accounts: [account] }) };
     const later = { ...exported, key_versions: [], tables: rows({ accounts: [{ ...account, later: 1 }] }) };
     const unknown = { account, users: [{ type: "account_user", email: "ada@example.com", roles: ["support"] }] };
-    for (const [said, ...command] of [
-      ["<account_id> is P or T", "account", "create", "X1"],
-      ["--country", "account", "create", "P11200001", "--country", "UK"],
-      [`${nothing} is not there`, "import", nothing],
-      ["account is required", "import", holding("nobody.json", { users: [] })],
-      ["users.0.roles names the role support", "import", holding("unknown.json", unknown)],
-      ["key_versions: the file is sealed", "import", holding("sealed.json", sealed)],
-      ["tables.accounts: has what this version", "import", holding("later.json", later)],
+    for (const [wanted, said, ...command] of [
+      [2, "<account_id> is P or T", "account", "create", "X1"],
+      [2, "--country", "account", "create", "P11200001", "--country", "UK"],
+      [1, `${nothing} is not there`, "import", nothing],
+      [1, "account is required", "import", holding("nobody.json", { users: [] })],
+      [1, "users.0.roles names the role support", "import", holding("unknown.json", unknown)],
+      [1, "key_versions: the file is sealed", "import", holding("sealed.json", sealed)],
+      [1, "tables.accounts: has what this version", "import", holding("later.json", later)],
     ] as const) {
       const { code, stderr } = await cli(env, ...command);
-      expect([code, stderr.slice(0, said.length)]).toEqual([1, said]);
+      expect([code, stderr.slice(0, said.length)]).toEqual([wanted, said]);
       expect(existsSync(place), command.join(" ")).toBe(false);
     }
     const first = await cli(env, "account", "create", "P11200001");
@@ -303,12 +303,26 @@ describe("commands that fail", () => {
     const env = { DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY };
     const { code, stderr } = await cli(env, "import", folder);
     expect([code, stderr]).toEqual([1, `${folder} is a folder: name a file.\n`]);
+    const to_name = "a file that latchkey export wrote, or one for moving in, or - for standard input";
+    const placeholder = await cli(env, "import", "<file>");
+    expect([placeholder.code, placeholder.stderr]).toEqual([
+      2,
+      expect.stringContaining(`<file> stands for a name: name ${to_name}.\n`),
+    ]);
+    const missing = await cli(env, "import", "gone.json");
+    expect([missing.code, missing.stderr]).toEqual([1, `gone.json is not there: name ${to_name}.\n`]);
     writeFileSync(join(folder, "half.json"), "{");
     const half = await cli(env, "import", join(folder, "half.json"));
-    expect([half.code, half.stderr]).toEqual([1, "<file> is not valid JSON: it ends before its JSON does.\n"]);
+    expect([half.code, half.stderr]).toEqual([
+      1,
+      `${join(folder, "half.json")} is not valid JSON: it ends before its JSON does.\n`,
+    ]);
     writeFileSync(join(folder, "comma.json"), '{\n  "account": {},\n}');
     const comma = await cli(env, "import", join(folder, "comma.json"));
-    expect([comma.code, comma.stderr]).toEqual([1, "<file> is not valid JSON: see line 3, column 1.\n"]);
+    expect([comma.code, comma.stderr]).toEqual([
+      1,
+      `${join(folder, "comma.json")} is not valid JSON: see line 3, column 1.\n`,
+    ]);
   });
 
   it("name the account that is not there, and what to check", async () => {

@@ -53,7 +53,7 @@ describeOnBothEngines("commands that manage", (engine) => {
       ["name", "locale=nb", "name="],
     ] as const) {
       const refused = await set(...words, "--json");
-      expect([refused.code, JSON.parse(refused.stderr).error.errors[0].path]).toEqual([1, key]);
+      expect([refused.code, JSON.parse(refused.stderr).error.errors[0].path]).toEqual([2, key]);
     }
     expect((await set("sms_daily_budgt=5", "sms_countries=NO,SE")).stderr).toBe(
       "sms_daily_budgt is not a known field (did you mean sms_daily_budget?); sms_countries must be an array: JSON, such as sms_countries='[\"…\"]'.\n",
@@ -112,7 +112,7 @@ describeOnBothEngines("commands that manage", (engine) => {
       ["set_by_account", 'set_by_account=["name"]'],
     ] as const) {
       const { code, stderr } = await set(word, "--json");
-      expect([code, JSON.parse(stderr).error.errors[0].path]).toEqual([1, key]);
+      expect([code, JSON.parse(stderr).error.errors[0].path]).toEqual([2, key]);
     }
     const rotated = json(await latchkey("client", "secret", "T11200001", id, "--overlap-seconds", "3600", "--json"));
     expect(rotated).toEqual({ id, client_id: "web", client_secret: expect.any(String), overlap_seconds: 3600 });
