@@ -6,7 +6,7 @@ import { findErasable } from "../directory/users/erase-user.ts";
 import { isNumberShared } from "../directory/users/find-user.ts";
 import { NewUserBody } from "../directory/users/schema.ts";
 import type { User } from "../directory/users/user.ts";
-import { type Fault, refuseField } from "../errors.ts";
+import { type Fault, refuse, refuseField, unlessRefused } from "../errors.ts";
 import { LANGUAGES, languageOf } from "../http/languages.ts";
 import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
@@ -55,6 +55,8 @@ const SILENT_LOCALE: Fault = {
   code: "language",
   message: `is no language that messages are written in (${LANGUAGES}): they use the account's`,
 };
+
+const ERASED = "Whoever was erased goes by their id alone; check the spelling of an address, number or customer_id.";
 
 interface EraseOptions extends Output {
   readonly yes?: boolean;
@@ -130,7 +132,8 @@ function eraseCommand(): Command {
         options,
         async (core) => {
           const account = await findNamedAccount(core.directory, account_id);
-          const user = await findErasable(core.directory, account, name);
+          const user = await findErasable(core.directory, account, name).catch(unlessRefused("not_found"));
+          if (!user) throw refuse("not_found", { message: `There is no user ${name} here. ${ERASED}` });
           const erased = options.yes ?? false;
           const rows = await (erased ? eraseEverywhere : tryErasing)(core, user);
           print({ id: user.id, type: user.type, erased, rows }, options, linesOf(user, erased, rows));

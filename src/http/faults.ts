@@ -4,12 +4,18 @@ import type { Fault } from "../errors.ts";
 /** A request is told of so many: whoever sends thousands of faults is not to have them found words for, nor sent back. */
 export const MOST_FAULTS = 50;
 
+/** An example of what a pattern takes, where most people know the thing and not how it is written. */
+const such_as: ReadonlyMap<string, string> = new Map([
+  ["^[A-Z]{2}$", ", such as NO"],
+  ["^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", ", such as nb or en-GB"],
+]);
+
 const sentences: Record<string, (params: Record<string, unknown>) => [code: string, message: string]> = {
   required: () => ["required", "is required"],
   type: ({ type }) => ["type", `must be ${article(String(type))}`],
   enum: ({ allowedValues }) => ["enum", `must be one of ${listed(allowedValues)}`],
   const: ({ allowedValue }) => ["enum", `must be ${String(allowedValue)}`],
-  pattern: ({ pattern }) => ["pattern", `must match ${String(pattern)}`],
+  pattern: ({ pattern }) => ["pattern", `must match ${String(pattern)}${such_as.get(String(pattern)) ?? ""}`],
   format: ({ format }) => ["format", `is not a valid ${String(format)}`],
   minLength: ({ limit }) =>
     limit === 1 ? ["empty", "must not be empty"] : ["too_short", `must have at least ${limit} characters`],

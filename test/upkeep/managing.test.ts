@@ -58,7 +58,7 @@ describeOnBothEngines("commands that manage", (engine) => {
     expect((await set("sms_daily_budgt=5", "sms_countries=NO,SE")).stderr).toBe(
       "sms_daily_budgt is not a known field (did you mean sms_daily_budget?); sms_countries must be an array: JSON, such as sms_countries='[\"…\"]'.\n",
     );
-    expect((await set("locale=klingon")).stderr).toBe("locale must match ^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$.\n");
+    expect((await set("locale=klingon")).stderr).toBe("locale must match ^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$, such as nb or en-GB.\n");
     const spoken = "locale must be a language that messages are written in: en, nb, sv, da, de.\n";
     expect((await set("locale=zz")).stderr).toBe(spoken);
     expect((await latchkey("account", "create", "P11300001", "--locale", "zz")).stderr).toBe(`--${spoken}`);
@@ -244,6 +244,17 @@ describeOnBothEngines("commands that manage", (engine) => {
     expect(await grant(), "the account API").not.toContain("client set");
     expect((await latchkey("client", "set", ...setting)).code).toBe(0);
     expect(await grant("--audience", "https://stock.example"), "it has one").not.toContain("client set");
+    await database.drop();
+  });
+
+  it("say by example how a country and a language are written, and what whoever was erased goes by", async () => {
+    const database = await createTestDatabase(engine);
+    const latchkey = openCommands(database);
+    const account = (...args: string[]) => latchkey("account", "create", "T11200002", ...args);
+    expect((await account("--country", "Norway")).stderr).toBe("--country must match ^[A-Z]{2}$, such as NO.\n");
+    expect((await account()).code).toBe(0);
+    const gone = await latchkey("user", "erase", "T11200002", "nobody@example.com");
+    expect(gone.stderr).toMatch(/^There is no user nobody@example.com here. Whoever was erased goes by their id alone/);
     await database.drop();
   });
 
