@@ -11,7 +11,7 @@ export function sayProblem(texts: Texts, problem: Problem, wait: number | undefi
 }
 
 /** Rounded up: in minutes, and from an hour and a half on in hours. */
-function inWords({ language }: Texts, seconds: number): string {
+export function inWords({ language }: Texts, seconds: number): string {
   const minutes = Math.max(1, Math.ceil(seconds / 60));
   const [unit, count] = minutes > 90 ? ["hour", Math.ceil(minutes / 60)] : ["minute", minutes];
   return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count);

@@ -89,7 +89,9 @@ function faultsOf({ html, headers }: Shown): readonly string[] {
     const at_fault =
       !html.includes("Too many requests.") &&
       (attributes.name !== "identifier" || html.includes("Enter an e-mail address or a phone number."));
-    const expected = alerts.length > 0 ? [alerts[0], at_fault ? "true" : undefined] : [notices[0], undefined];
+    const hint = attributes.name === "code" && ids.find((id) => id === "hint");
+    const about = [alerts[0] ?? notices[0], hint].filter((id) => id !== undefined && id !== false).join(" ");
+    const expected = [about || undefined, alerts.length > 0 && at_fault ? "true" : undefined];
     faults.push(`${told}` !== `${expected}` && `${attributes.name} does not say what is wrong`);
   }
   return [...faults, ...policyFaults(tags, html, headers)].filter((fault) => fault !== false);

@@ -1,6 +1,7 @@
 /** What pages tell: what an address is for, whose something is, how long to wait, and what cannot be had. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { languages } from "../../src/http/languages.ts";
+import { inWords } from "../../src/pages/say-problem.ts";
 import { textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -128,6 +129,41 @@ describeOnBothEngines("pages", (engine) => {
     ).exec(shown.html) ?? [shown.html, ""];
     expect(minutes).toMatch({ en: /^\d+ minutes?$/, nb: /minutt/, sv: /minut/, da: /minut/, de: /Minute/ }[language]);
     expect(Number.parseInt(minutes ?? "", 10)).toBeLessThanOrEqual(15);
+  });
+
+  it.each([...languages])("say what code to look for, where, and how long it may be good (%s)", async (language) => {
+    const texts = textsFor([language]);
+    const settings = { numeric_code_length: 8, code_lifetime: 90, country: "NO" };
+    const own = await createTenant(latchkey, { settings });
+    const there = standardClient(latchkey, own, await addClient(latchkey, own.account_id));
+    const hints: string[] = [];
+    for (const identifier of ["nobody@example.com", "+4790000009"]) {
+      const surfer = open({ "accept-language": language });
+      const { html } = await surfer.act(await surfer.visit(there.address()), "identify", { identifier });
+      expect(html).toMatch(/<input id="code"[^>]* aria-describedby="hint"/);
+      hints.push(/ id="hint">([^<]*)</.exec(html)?.[1] ?? "");
+    }
+    expect(hints).toEqual([`${hints[1]} ${texts.code_in_spam}`, texts.code_hint(8, inWords(texts, 90))]);
+  });
+
+  it("look the same whether or not others' guesses have closed short codes, and take the longer one", async () => {
+    const own = await createTenant(latchkey, { settings: { numeric_guess_limit: 1 } });
+    const there = standardClient(latchkey, own, await addClient(latchkey, own.account_id, { first_party: true }));
+    const users = [await addUser(latchkey, own.account_id), await addUser(latchkey, own.account_id)];
+    const ask = async (identifier: string) => {
+      const surfer = open();
+      const shown = await surfer.act(await surfer.visit(there.address()), "identify", { identifier });
+      return { surfer, shown, plain: shown.html.replaceAll(identifier, "…").replaceAll(/(request|nonce)=[^>]+/g, "…") };
+    };
+    const [closed = "", other = ""] = users.map(({ email }) => email);
+    const stranger = await ask(closed);
+    await stranger.surfer.act(stranger.shown, "code", { code: "000000" });
+    const [theirs, others, nobody] = [await ask(closed), await ask(other), await ask("nobody@example.com")];
+    expect([theirs.plain, others.plain]).toEqual([nobody.plain, nobody.plain]);
+    expect(theirs.plain).toContain('inputmode="text"');
+    const code = (await inbox(own, closed))[0]?.verification_code ?? "";
+    expect(code).toMatch(/^\w{5}-\w{5}$/);
+    expect(answered(await theirs.surfer.act(theirs.shown, "code", { code })).has("code")).toBe(true);
   });
 
   it("keep an address that was mistyped, to be mended", async () => {

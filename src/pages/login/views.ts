@@ -7,7 +7,7 @@ import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
 import { type KnownPerson, labelOf, labelsOf } from "../person-labels.ts";
 import { placeOf } from "../place-of.ts";
-import { sayProblem } from "../say-problem.ts";
+import { inWords, sayProblem } from "../say-problem.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
@@ -44,11 +44,11 @@ function problemOf(
 /** A message too many is no fault of the code. */
 const isOfCode = (problem: string) => problem !== "too_many_requests";
 
-/** What a field says of the problem: that it is read with it, and whether what was typed there is at fault. */
-function described({ request }: Context, at_fault: (problem: string) => boolean): Html | false {
+/** What a field says of the problem: that it is read with it, before `others`, and whether what was typed there is at fault. */
+function described({ request }: Context, at_fault: (problem: string) => boolean, ...others: readonly string[]): Html {
   const { problem } = request.progress;
-  if (problem === undefined) return false;
-  return html`${at_fault(problem) && html` aria-invalid="true"`} aria-describedby="problem"`;
+  const told = problem === undefined ? others : ["problem", ...others];
+  return html`${problem !== undefined && at_fault(problem) && html` aria-invalid="true"`}${told.length > 0 && html` aria-describedby="${told.join(" ")}"`}`;
 }
 
 function form({ request }: Context, action: string, content: Html): Html {
@@ -130,9 +130,13 @@ function identifierForm(context: Context, { label, keyboard }: (typeof identifie
   );
 }
 
-/** `good`: a code that came before can be entered, though no other was sent. */
+/**
+ * `good`: a code that came before can be entered, though no other was sent. Where others' guesses have closed a person's numeric
+ * codes the longer one was sent, of which nobody is told who asks: the page is the same for both, and its keyboard has letters.
+ */
 export function codeView(context: Context, good: boolean): View {
-  const { texts, request, client } = context;
+  const { texts, request, client, account } = context;
+  const { code_lifetime, numeric_code_length } = account.settings;
   const { identifier = "", connection, again, problem } = request.progress;
   const { another } = identifierOf(client) ?? identifiers.either;
   const notice = again && problem === undefined;
@@ -146,7 +150,8 @@ ${form(
   context,
   "code",
   html`<label for="code">${texts.code}</label>
-<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${notice ? html` aria-describedby="notice"` : described(context, isOfCode)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${described(context, isOfCode, ...(notice ? ["notice"] : []), "hint")} autofocus>
+<p class="quiet" id="hint">${texts.code_hint(numeric_code_length, inWords(texts, code_lifetime))}${connection === "email" && ` ${texts.code_in_spam}`}</p>
 <button class="main">${texts.go_on}</button>`,
 )}
 ${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}
@@ -192,7 +197,7 @@ ${
     context,
     "factor",
     html`<label for="code">${label}</label>
-<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${notice ? html` aria-describedby="notice"` : described(context, isOfCode)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${described(context, isOfCode, ...(notice ? ["notice"] : []))} autofocus>
 <button class="main">${texts.go_on}</button>`,
   )
 }

@@ -16,6 +16,9 @@ export const da: Texts = {
   code_sent: (to) => `Hvis ${to} er kendt her, er en kode på vej.`,
   code_coming: (to) => `En kode er på vej til ${to}.`,
   code: "Kode",
+  code_hint: (digits, time) =>
+    `Se efter ${digits} cifre eller en længere kode med bogstaver. En kode gælder højst i ${time}.`,
+  code_in_spam: "Kig også i spammappen.",
   go_on: "Fortsæt",
   resend: "Send den igen",
   resent: "Du har bedt om den igen. Der kan gå et minut, før beskeden når frem.",

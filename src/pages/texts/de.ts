@@ -16,6 +16,9 @@ export const de: Texts = {
   code_sent: (to) => `Wenn ${to} hier bekannt ist, ist ein Code unterwegs.`,
   code_coming: (to) => `Ein Code an ${to} ist unterwegs.`,
   code: "Code",
+  code_hint: (digits, time) =>
+    `Achten Sie auf ${digits} Ziffern oder einen längeren Code mit Buchstaben. Ein Code gilt höchstens ${time}.`,
+  code_in_spam: "Sehen Sie auch im Spamordner nach.",
   go_on: "Weiter",
   resend: "Noch einmal senden",
   resent: "Sie haben ihn noch einmal angefordert. Es kann eine Minute dauern, bis die Nachricht ankommt.",

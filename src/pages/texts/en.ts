@@ -16,6 +16,9 @@ export const en: Texts = {
   code_sent: (to) => `If ${to} is known here, a code is on its way.`,
   code_coming: (to) => `A code is on its way to ${to}.`,
   code: "Code",
+  code_hint: (digits, time) =>
+    `Look for ${digits} digits, or a longer code with letters. A code is good for at most ${time}.`,
+  code_in_spam: "Look in the spam folder too.",
   go_on: "Continue",
   resend: "Send it again",
   resent: "You asked for it once more. A message can take a minute to arrive.",

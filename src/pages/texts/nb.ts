@@ -16,6 +16,9 @@ export const nb: Texts = {
   code_sent: (to) => `Hvis ${to} er kjent her, er en kode på vei.`,
   code_coming: (to) => `En kode er på vei til ${to}.`,
   code: "Kode",
+  code_hint: (digits, time) =>
+    `Se etter ${digits} sifre, eller en lengre kode med bokstaver. En kode gjelder i høyst ${time}.`,
+  code_in_spam: "Se også i søppelposten.",
   go_on: "Fortsett",
   resend: "Send den på nytt",
   resent: "Du har bedt om den på nytt. Det kan ta et minutt før meldingen kommer frem.",

@@ -16,6 +16,9 @@ export const sv: Texts = {
   code_sent: (to) => `Om ${to} är känd här är en kod på väg.`,
   code_coming: (to) => `En kod är på väg till ${to}.`,
   code: "Kod",
+  code_hint: (digits, time) =>
+    `Leta efter ${digits} siffror, eller en längre kod med bokstäver. En kod gäller i högst ${time}.`,
+  code_in_spam: "Titta också i skräpposten.",
   go_on: "Fortsätt",
   resend: "Skicka den igen",
   resent: "Du har bett om den igen. Det kan ta en minut innan meddelandet kommer fram.",

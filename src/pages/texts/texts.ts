@@ -18,6 +18,10 @@ export interface Texts {
   /** Where a code goes to everybody, known or not. */
   readonly code_coming: (to: string) => string;
   readonly code: string;
+  /** What to look for, whichever of the two was sent; the time is in words of the same language. */
+  readonly code_hint: (digits: number, time: string) => string;
+  /** … where it comes by e-mail. */
+  readonly code_in_spam: string;
   readonly go_on: string;
   readonly resend: string;
   /** Whether or not a message went out. */
