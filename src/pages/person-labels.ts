@@ -7,6 +7,7 @@ import { hostOfProvider } from "../oauth/browser/upstream.ts";
 import { instant } from "../storage/storage.ts";
 import { type Html, html } from "./html.ts";
 import type { Texts } from "./texts/texts.ts";
+import { timeOf } from "./time-of.ts";
 
 export interface KnownPerson {
   readonly session: Session;
@@ -36,7 +37,6 @@ export function labelsOf(context: Context, people: readonly KnownPerson[]): read
   return people.map(({ session }, index) => {
     const label = labels[index] ?? "";
     if (labels.filter((one) => one === label).length === 1) return html`${label}`;
-    const at = instant(session.auth_time);
-    return html`${label}, ${context.texts.logged_in} <time datetime="${at}">${at.slice(0, 19).replace("T", " ")} UTC</time>`;
+    return html`${label}, ${context.texts.logged_in} ${timeOf(instant(session.auth_time))}`;
   });
 }

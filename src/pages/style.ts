@@ -27,6 +27,8 @@ header{margin-bottom:1.25rem}
 header img{max-height:2.5rem;max-width:60%;display:block;margin-bottom:1rem}
 .account{color:var(--quiet);font-size:.9375rem;margin:0 0 .25rem}
 h1{font-size:min(1.5rem,11vw);line-height:1.25;margin:0;letter-spacing:-.01em;text-wrap:balance}
+h2{font-size:min(1.125rem,9vw);line-height:1.3;margin:1.75rem 0 .5rem}
+h3{font-size:1em;margin:1.25rem 0 .25rem}
 p{margin:.75rem 0}
 .quiet{color:var(--quiet);font-size:.9375rem}
 form{margin:0}
@@ -46,6 +48,7 @@ a{color:inherit;text-underline-offset:.2em}
 .problem{background:var(--bad-ground);color:var(--bad);border-radius:.625rem;padding:.75rem .875rem;margin:1rem 0 0}
 .who>:first-child{padding:.375rem 0}
 .who{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 .75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem min(.875rem,4vw);margin:1rem 0}
+.who time{display:inline-block}
 details{border-top:1px solid var(--line);padding:.75rem 0}
 summary{cursor:pointer}
 form+details{margin-top:1.25rem}

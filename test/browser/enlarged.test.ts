@@ -20,6 +20,7 @@ import {
 } from "../support/latchkey.ts";
 import { logInAccountUser } from "../support/people.ts";
 import { pkce } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const AN_APP = "com.example.app:/cb";
 
@@ -106,6 +107,7 @@ describe.skipIf(!executablePath)("in Chromium", () => {
     await page.goto(address({ client_id: app.client_id, redirect_uri: AN_APP, ...pkce }));
     await page.waitForSelector("[value=choose]", { state: "attached" });
     await reads(page, "confirm");
+    await openSurfer(latchkey).logIn(address(), tenant, email);
     for (const path of ["login/consents", "oauth/logout", "nothing"]) {
       await page.goto(`${tenant.issuer}/${path}`);
       await reads(page, path.replace("/", "-"));

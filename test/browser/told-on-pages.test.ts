@@ -63,8 +63,8 @@ describe.skipIf(!executablePath)("in Chromium on a phone", () => {
     await page.goto(`${tenant.issuer}/login?request=nothing`);
     await looks(page, `no-login-${locale}`);
     await page.route(`${CALLBACK}**`, (route) => route.fulfill({ body: "back" }));
-    for (let n = 0; n < 2; n++) {
-      const { email } = await addUser(latchkey, tenant.account_id);
+    const people = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];
+    for (const { email } of people) {
       await page.goto(standard.address(undefined, { prompt: "login" }));
       await enter(page, "#identifier", email);
       await page.waitForSelector("#code");
@@ -75,8 +75,20 @@ describe.skipIf(!executablePath)("in Chromium on a phone", () => {
       await page.click("button.main");
       await page.waitForURL(`${CALLBACK}**`);
     }
+    for (const { email } of people) {
+      const elsewhere = openSurfer(latchkey);
+      await elsewhere.logIn(standard.address(), tenant, email);
+    }
     await page.goto(`${tenant.issuer}/login/consents`);
     await looks(page, `consents-${locale}`);
+    await page.click("#withdraw-0");
+    await page.waitForSelector("[role=status]");
+    await page.click("#end-0-1");
+    await page.waitForSelector("#end-0-1", { state: "detached" });
+    await looks(page, `ended-${locale}`);
+    await page.click("#out");
+    await page.waitForURL("**/oauth/logout");
+    await looks(page, `out-${locale}`);
     const identifier = `typo-${locale}@exmaple.com`;
     for (let n = 0; n < 4; n++) {
       const other = openSurfer(latchkey);
@@ -103,6 +115,33 @@ describe.skipIf(!executablePath)("in Chromium on a phone", () => {
     await page.keyboard.press("Enter");
     await page.waitForSelector("#identifier:focus");
     expect(await page.inputValue("#identifier")).toBe("typo@exmaple.com");
+    await page.context().close();
+  });
+
+  it("another browser is logged out, and this one, with the keyboard alone and no script", async () => {
+    const page = await open({ javaScriptEnabled: false });
+    await page.route(`${CALLBACK}**`, (route) => route.fulfill({ body: "back" }));
+    const { email } = await addUser(latchkey, tenant.account_id);
+    await page.goto(standard.address());
+    await enter(page, "#identifier", email);
+    await page.waitForSelector("#code");
+    await enter(page, "#code", (await inbox(tenant, email))[0]?.verification_code ?? "");
+    await page.waitForSelector("ul");
+    await page.click("button.main");
+    await page.waitForURL(`${CALLBACK}**`);
+    await openSurfer(latchkey).logIn(standard.address(), tenant, email);
+    await page.goto(`${tenant.issuer}/login/consents`);
+    for (const _ of ["remove", "there"]) await page.keyboard.press("Tab");
+    await page.waitForSelector("#end-0-1:focus");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=status]");
+    expect(await page.locator("#end-0-1").count()).toBe(0);
+    for (const _ of ["remove", "out"]) await page.keyboard.press("Tab");
+    await page.waitForSelector("#out:focus");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/oauth/logout");
+    await page.goto(`${tenant.issuer}/login/consents`);
+    expect(await page.locator("form").count()).toBe(0);
     await page.context().close();
   });
 

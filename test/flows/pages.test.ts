@@ -51,7 +51,7 @@ const repeated = (all: readonly string[]) => all.filter((one, index) => all.inde
 /** The names of buttons, as a list of them is read out. */
 function buttonsIn(html: string): readonly string[] {
   const textOf = (id: string) =>
-    new RegExp(`<([a-z]+)[^>]* id="${id}"[^>]*>(.*?)</\\1>`, "s").exec(html)?.[2]?.replace(/<[^>]*>/g, "") ?? "";
+    new RegExp(`<([a-z]+\\d?)[^>]* id="${id}"[^>]*>(.*?)</\\1>`, "s").exec(html)?.[2]?.replace(/<[^>]*>/g, "") ?? "";
   return [...html.matchAll(/<button([^>]*)>(.*?)<\/button>/gs)].map(([, attributes = "", text = ""]) => {
     const [, by] = /aria-labelledby="([^"]*)"/.exec(attributes) ?? [];
     return by === undefined ? text : by.split(" ").map(textOf).join(" ");
@@ -247,7 +247,7 @@ describe("a page", () => {
     "for a device that was turned away": ["The device was refused", (surfer) => device(surfer, "?error=access_denied")],
     "for a device that waits no more": ["Look at the device", (surfer) => device(surfer, "?error=invalid_request")],
     "of consents": [
-      "What you agreed to",
+      "Apps and browsers",
       async (surfer) => {
         await agreed(surfer);
         const other = await addClient(latchkey, tenant.account_id);
@@ -263,7 +263,34 @@ describe("a page", () => {
         return consents;
       },
     ],
-    "of no consents": ["What you agreed to", (surfer) => surfer.visit(`${tenant.issuer}/login/consents`)],
+    "of no consents": ["Apps and browsers", (surfer) => surfer.visit(`${tenant.issuer}/login/consents`)],
+    "of the browsers of several people": [
+      "Apps and browsers",
+      async (surfer) => {
+        const people = [await standard.someone(), await standard.someone()];
+        for (const [index, email] of [...people, ...people].entries()) {
+          // The latter two are elsewhere.
+          const where = index < people.length ? surfer : openSurfer(latchkey);
+          await where.logIn(standard.address(client, { prompt: "login" }), tenant, email);
+        }
+        const consents = await surfer.visit(`${tenant.issuer}/login/consents`);
+        const names = buttonsIn(consents.html);
+        for (const email of people) {
+          expect(names).toContain(`Log out everywhere else ${email}`);
+          expect(names.filter((name) => name.startsWith("Log out there Another browser Logged in: 20"))).toHaveLength(
+            2,
+          );
+          expect(names.filter((name) => name.startsWith("Log out This browser") && name.endsWith(email))).toHaveLength(
+            1,
+          );
+        }
+        const [form] = consents.html.split('value="others"').slice(0, 1);
+        const session = /.*name="session" value="([^"]+)"/s.exec(form ?? "")?.[1] ?? "";
+        const done = await surfer.visit(consents.url, { session, browser: "others" });
+        expect(buttonsIn(done.html).filter((name) => name.startsWith("Log out there"))).toHaveLength(1);
+        return done;
+      },
+    ],
     "about an error": ["This did not work", (surfer) => surfer.visit(`${tenant.issuer}/login?request=gone`)],
     "about a client's error": [
       "This did not work",

@@ -178,6 +178,7 @@ export const STANDARD_ATTEMPTS: readonly StandardAttempt[] = [
   page("POST /device", "a device", ({ user_code }) => ({ form: { user_code } }), { idless: true, counted: true }),
   page("POST /login/consents", "a session", (_own, { session, client }) => ({ form: { session, client: client.id } })),
   page("POST /login/consents", "a client", ({ session }, { client }) => ({ form: { session, client: client.id } })),
+  page("POST /login/consents", "a browser", ({ session }, { session: browser }) => ({ form: { session, browser } })),
   page("POST /oauth/logout", "an ID token", (_own, { id_token: id_token_hint }) => ({
     form: { id_token_hint, confirm: "yes" },
   })),

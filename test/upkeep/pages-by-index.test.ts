@@ -1,6 +1,7 @@
 /** Pages of few among very many are found by an index that leads to no others: each of these may be asked for by tenants at will. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { findElsewhere } from "../../src/authentication/sessions/elsewhere.ts";
 import { finishEndings } from "../../src/authentication/sessions/endings.ts";
 import { sqlitePath } from "../../src/config.ts";
 import { holdUntried, lookForUntried } from "../../src/directory/clients/untried.ts";
@@ -37,6 +38,12 @@ describeOnBothEngines("a page of few", (engine) => {
       client_id: "",
       sid: "",
     }));
+    // One person's, all ended; the plan is asked for the instant "none".
+    const sessions = indexes.map((n) => ({
+      ...{ account_id, id: `s-${n}`, user_id: "nobody", browser_digest: Buffer.from([n % 256, n / 256]), auth_time: 0 },
+      ...{ amr: "[]", provider: null, created_at: times.created_at, ended_at: times.created_at },
+      ...{ idle_expires_at: "o", expires_at: "o" },
+    }));
     const messages = indexes.map((n) => ({
       ...{ account_id, id: `m-${n}`, kind: "backchannel_logout", channel: "http", destination: "x", inbox: null },
       ...{
@@ -61,6 +68,10 @@ describeOnBothEngines("a page of few", (engine) => {
         await db
           .insertInto("session_endings")
           .values(endings.slice(from, from + 500))
+          .execute();
+        await db
+          .insertInto("sessions")
+          .values(sessions.slice(from, from + 500))
           .execute();
         await db
           .insertInto("clients")
@@ -104,6 +115,21 @@ describeOnBothEngines("a page of few", (engine) => {
   it("of what is left of one person's sessions", async () => {
     await finishEndings(own() as Directory, { account_id, user_id: "nobody" });
     expect(await planOf(/from "session_endings" where .*limit \S+$/)).toContain("session_endings_person");
+  });
+
+  it("of where else one person is logged in, and of what to end there", async () => {
+    const at = { ...times, idle_expires_at: times.created_at, expires_at: times.created_at };
+    const session = { account_id, id: "none", user_id: "nobody", auth_time: 0, amr: [], provider: null, ...at };
+    for (const provider of [null, "https://elsewhere.example"]) {
+      const here = { ...session, provider, user_type: "customer", unsettled: false } as const;
+      asked.length = 0;
+      await findElsewhere(own() as Directory, here);
+      for (const kind of [
+        /from "sessions".*"s"\."id" <> .*idle_expires_at >/s,
+        /from "sessions"(?!.*idle_expires_at >)/s,
+      ])
+        expect(await planOf(kind), `${provider}`).toContain("sessions_unended");
+    }
   });
 
   it("of messages to any inbox", async () => {

@@ -4,17 +4,22 @@ import { beginEndings, finishEndings, leaveOlder, newEnding } from "./endings.ts
 import type { Session } from "./session.ts";
 import { type PersonsSessions, selectUnendedOf, updateEnded } from "./store.ts";
 
-type EndedSession = Pick<Session, "account_id" | "id" | "user_id">;
+/** Somebody of whom some sessions end. */
+type Person = Pick<Session, "account_id" | "user_id">;
 
 /**
- * Ends a session, and then everything it led to, page by page; clients that asked for it are told (OpenID Connect Back-Channel
- * Logout).
+ * Ends sessions of a person, as many as one statement takes, and then everything they led to, page by page; clients that asked
+ * for it are told (OpenID Connect Back-Channel Logout). What has ended already is passed over.
  */
-export async function endSession(directory: Directory, { account_id, id, user_id }: EndedSession): Promise<void> {
+export async function endSessions(
+  directory: Directory,
+  { account_id, user_id }: Person,
+  ids: readonly string[],
+): Promise<void> {
   const { storage, revocations } = directory;
   const left = await storage.write(async (tx) => {
     const now = storage.now();
-    const ended = await updateEnded(tx.db, account_id, [id], instant(now));
+    const ended = await updateEnded(tx.db, account_id, ids, instant(now));
     const endings = ended.map((session_id) => newEnding(account_id, session_id, user_id));
     const { led, left } = await beginEndings(tx, endings, now);
     await revocations.record(tx, account_id, led);

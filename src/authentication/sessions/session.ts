@@ -37,6 +37,19 @@ export interface Session extends NewSession {
   readonly unsettled: boolean;
 }
 
+/**
+ * When somebody was last sent on to an application by it, in milliseconds: since then it may lie idle for `idle_lifetime`, in
+ * seconds. Where the account has changed that meanwhile it is out by the difference, though never before the login.
+ */
+export function lastUsed(
+  { auth_time, created_at, idle_expires_at }: Session,
+  idle_lifetime: number,
+  now: number,
+): number {
+  const begun = Math.max(auth_time, Date.parse(created_at));
+  return Math.min(now, Math.max(begun, Date.parse(idle_expires_at) - idle_lifetime * 1000));
+}
+
 /** What the cookie of a browser holds, and the digest by which the browser is known. */
 export function newBrowser(): { readonly cookie: Secret; readonly digest: Uint8Array } {
   const cookie = base64url(randomBytes(32));

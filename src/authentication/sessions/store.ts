@@ -62,6 +62,9 @@ const decode = ({ previous_digest, ...row }: UnendedRow): Session => ({
   amr: JSON.parse(row.amr) as string[],
 });
 
+const isLive = (now: Instant) =>
+  sql<boolean>`s.idle_expires_at > ${now} and s.expires_at > ${now} and ${sql.raw(sessionLives("s"))}`;
+
 /** Live ones. */
 export async function selectSessions(
   db: Database,
@@ -69,12 +72,36 @@ export async function selectSessions(
   browser_digest: Uint8Array,
   now: Instant,
 ): Promise<readonly Session[]> {
-  const live = unended(db, account_id)
-    .where("s.browser_digest", "=", Buffer.from(browser_digest))
-    .where("s.idle_expires_at", ">", now)
-    .where("s.expires_at", ">", now)
-    .where(sql<boolean>`${sql.raw(sessionLives("s"))}`);
-  return (await live.limit(20).execute()).map(decode);
+  const here = unended(db, account_id).where("s.browser_digest", "=", Buffer.from(browser_digest));
+  return (await here.where(isLive(now)).limit(20).execute()).map(decode);
+}
+
+/** The same person's that a session may speak for: by another server's word for those of its word alone. */
+const elsewhere = (db: Database, { account_id, id, user_id, provider }: Session) =>
+  unended(db, account_id)
+    .where("s.user_id", "=", user_id)
+    .where("s.id", "<>", id)
+    .$if(provider !== null, (query) => query.where("s.provider", "=", provider));
+
+/** … live ones. */
+export async function selectElsewhere(
+  db: Database,
+  session: Session,
+  now: Instant,
+  limit: number,
+): Promise<readonly Session[]> {
+  return (await elsewhere(db, session).where(isLive(now)).limit(limit).execute()).map(decode);
+}
+
+/** … all that were not ended, or the one of an id. */
+export async function selectUnendedElsewhere(
+  db: Database,
+  session: Session,
+  only: string | undefined,
+  limit: number,
+): Promise<readonly string[]> {
+  const found = elsewhere(db, session).$if(only !== undefined, (query) => query.where("s.id", "=", only ?? ""));
+  return (await found.limit(limit).execute()).map(({ id }) => id);
 }
 
 /** Those too that have moved to a cookie which was not shown yet. */

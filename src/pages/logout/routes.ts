@@ -7,7 +7,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
-import { endSession } from "../../authentication/sessions/end-session.ts";
+import { endSessions } from "../../authentication/sessions/end-session.ts";
 import { findSessions, findUnended } from "../../authentication/sessions/find-sessions.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
@@ -120,7 +120,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
       const body = question(texts, { endpoint: endpointOf(account_id), asks_for, given });
       return sendPage(reply, { account, texts, title: texts.sign_out, body, leads_away: logout.address !== undefined });
     }
-    for (const session of confirmed ? sessions : meant) await endSession(directory, session);
+    for (const session of confirmed ? sessions : meant) await endSessions(directory, session, [session.id]);
     if (logout.address && may_go) return redirect(reply, logout.address);
     reply.header("cache-control", "no-store");
     // The person is logged out all the same, and is told that; why nobody is sent back is for a developer.

@@ -19,9 +19,11 @@ import { requestOwnPage } from "../../oauth/browser/own-page.ts";
 import { chargeRequest } from "../../oauth/charge-request.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { type Html, html } from "../html.ts";
-import { field, type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { logoutForm } from "../logout-form.ts";
+import { field, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
+import { timeOf } from "../time-of.ts";
 
 /** What a test account would have sent. */
 export interface InboxMessage {
@@ -72,10 +74,11 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
       const { to } = request.query;
       const { sandbox } = texts;
       const sessions = await sessionsOf(request);
-      const page: Pick<Page, "title" | "body"> = (await mayRead(request, sessions))
-        ? { title: sandbox.title, body: inboxView(texts, to, await readInbox(account.account_id, to || null)) }
-        : { title: sandbox.title, body: loginView(texts, sessions.length > 0) };
-      return sendPage(reply, { account, texts, ...page });
+      const view = (await mayRead(request, sessions))
+        ? inboxView(texts, to, await readInbox(account.account_id, to || null))
+        : loginView(texts, sessions.length > 0);
+      const out = sessions.length > 0 && logoutForm(directory, account.account_id, texts, sessions.length);
+      return sendPage(reply, { account, texts, title: sandbox.title, body: html`${view}\n${out}` });
     },
   });
 
@@ -114,7 +117,7 @@ ${messages.length === 0 && html`<p>${sandbox.empty}</p>`}
 ${messages.map(
   ({ created_at, to: recipient, subject, text, verification_code }) => html`<details>
 <summary><span>${recipient}</span> ${verification_code !== undefined && html`<code>${verification_code}</code>`}
-<time datetime="${created_at}">${created_at.slice(0, 19).replace("T", " ")} UTC</time></summary>
+${timeOf(created_at)}</summary>
 ${subject !== "" && html`<p><strong>${subject}</strong></p>`}
 <pre>${text}</pre>
 </details>`,

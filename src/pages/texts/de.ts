@@ -49,6 +49,23 @@ export const de: Texts = {
   nobody_logged_in:
     "Hier ist niemand angemeldet. Melden Sie sich zuerst bei der Anwendung an, und kommen Sie dann auf diese Seite zurück.",
   withdraw: "Zurücknehmen",
+  let_in: {
+    title: "Apps und Browser",
+    browsers: "Wo Sie angemeldet sind",
+    here: "Dieser Browser",
+    elsewhere: "Ein anderer Browser",
+    begun: "Angemeldet",
+    used: "Zuletzt benutzt",
+    end: "Dort abmelden",
+    end_others: "Überall sonst abmelden",
+    more: "Sie sind in mehr Browsern angemeldet, als hier stehen.",
+    everybody: "Alle in diesem Browser abmelden",
+    done: {
+      client: "Die Erlaubnis ist zurückgenommen.",
+      browser: "Diese Anmeldung ist beendet.",
+      others: "Ihre Anmeldungen überall sonst sind beendet.",
+    },
+  },
   unchecked: "Niemand hier hat diese Anwendung geprüft.",
   comes_from: (place) => `Sie kommt von ${place}.`,
   unknown_home: "Niemand weiß, woher sie kommt.",

@@ -59,6 +59,23 @@ export interface Texts {
   /** In place of the list of them. */
   readonly nobody_logged_in: string;
   readonly withdraw: string;
+  /** What people let in: below what they agreed to, the browsers in which they are logged in. */
+  readonly let_in: {
+    readonly title: string;
+    readonly browsers: string;
+    readonly here: string;
+    readonly elsewhere: string;
+    /** Before a time: when they logged in, and when they were last sent on to an application by that. */
+    readonly begun: string;
+    readonly used: string;
+    /** On buttons: in that browser, in all others, and everybody who is logged in in this one. */
+    readonly end: string;
+    readonly end_others: string;
+    readonly everybody: string;
+    /** Below some of them. */
+    readonly more: string;
+    readonly done: Readonly<Record<"client" | "browser" | "others", string>>;
+  };
   /** Of a client that registered itself, before where it comes from: a host, an app or nobody knows where. */
   readonly unchecked: string;
   readonly comes_from: (place: string) => string;
