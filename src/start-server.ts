@@ -8,7 +8,7 @@ import { contactRoutes } from "./authentication/contact/routes.ts";
 import { renderCode } from "./authentication/messages/message.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { factorRoutes } from "./authentication/mfa/routes.ts";
-import { preparePasswords } from "./authentication/passwords/password.ts";
+import { preparePasswords, prepareReplacements } from "./authentication/passwords/password.ts";
 import { endingSweep } from "./authentication/sessions/endings.ts";
 import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
@@ -294,10 +294,8 @@ async function mount(
   roleRoutes(app, directory);
   const strangers = { actsAsStranger: (bearer: Bearer) => actsAsStranger(directory, bearer) };
   userRoutes(app, {
-    directory,
-    endLogins,
+    ...{ directory, endLogins, preparePasswords, prepareReplacements },
     ...strangers,
-    preparePasswords,
     chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
   });
   contactRoutes(app, { directory, nudge, endLogins, ...strangers });

@@ -12,7 +12,7 @@ import type { Secret } from "../secrets/secret.ts";
 
 /**
  * What a message is about. `numeric_closed`: wrong guesses in the person's name closed numeric codes; the typable one inside
- * still logs them in. `page_guessed`: the guesses were at the hosted login. That one and `contact_changed` hold no code.
+ * still logs them in. `page_guessed`: the guesses were at the hosted login. That one and a `LoginChange` hold no code.
  */
 export type MessagePurpose =
   | "login"
@@ -22,12 +22,24 @@ export type MessagePurpose =
   | "second_factor"
   | "password_reset"
   | "contact"
+  | "account_signup"
+  | LoginChange;
+
+/** What is other than it was about how a person logs in. */
+export type LoginChange =
   | "contact_changed"
-  | "account_signup";
+  | "password_changed"
+  | "user_name_added"
+  | "user_name_changed"
+  | "user_name_removed"
+  | "factor_added"
+  | "factor_removed";
 
 /** What a message about a code has to say; lies in the outbox. */
 export interface CodeNotice {
   readonly purpose: MessagePurpose;
+  /** What else changed at once, where the purpose is a `LoginChange`. */
+  readonly further?: readonly LoginChange[];
   readonly connection: string;
   readonly strategy: "email" | "sms";
   readonly to: string | null;

@@ -34,22 +34,23 @@ export function codeKinds({ renderCode, mail, sms }: DeliveryDeps): Readonly<Rec
   return { verification: kind as OutboxKind, notice: kind as OutboxKind };
 }
 
-function renderRow(renderCode: RenderCode, { id, account_id, payload }: OutboxRow): Message {
+function renderRow(renderCode: RenderCode, row: OutboxRow): Message {
+  const { account_id, payload } = row;
   const notice = payload as unknown as CodeNotice;
   const { to } = notice;
   if (to === null) throw undeliverable("there is nobody to send it to");
   // The channel said so already; a test account never reaches a real person, whatever a row says.
   if (account_id.startsWith("T")) throw undeliverable("a test account sends nothing");
-  return renderAnyway({ id, account_id, payload }, renderCode, to);
+  return renderAnyway(row, renderCode, to);
 }
 
 /** Also for what is only read, in the sandbox. */
 export function renderAnyway(
-  { id, account_id, payload }: Pick<OutboxRow, "id" | "account_id" | "payload">,
+  { id, account_id, payload, created_at }: Pick<OutboxRow, "id" | "account_id" | "payload" | "created_at">,
   renderCode: RenderCode,
   to: string,
 ): Message {
   const notice = payload as unknown as CodeNotice;
-  const rendering = { id, account_id, to, notice, ...renderCode(account_id, payload) };
+  const rendering = { id, account_id, to, notice, created_at, ...renderCode(account_id, payload) };
   return notice.strategy === "email" ? { mail: renderMail(rendering) } : { sms: renderSms(rendering) };
 }

@@ -1,15 +1,18 @@
 import { escapeHtml } from "../http/escape-html.ts";
 import { oneLine } from "../http/one-line.ts";
 import { reveal, type Secret, secret } from "../secrets/secret.ts";
-import type { CodeNotice, Mail, Sms } from "./delivery.ts";
+import type { Instant } from "../storage/storage.ts";
+import type { CodeNotice, LoginChange, Mail, MessagePurpose, Sms } from "./delivery.ts";
 import { templateOf } from "./templates/languages.ts";
-import type { Template } from "./templates/template.ts";
+import type { Template, Words } from "./templates/template.ts";
 
 export interface Rendering {
   readonly id: string;
   readonly account_id: string;
   readonly to: string;
   readonly notice: CodeNotice;
+  /** When it was enqueued. */
+  readonly created_at: Instant;
   /** As a person reads and types it; null where the message holds none. */
   readonly code: Secret | null;
   /** Logs in on one click; only where the client has a page for it. */
@@ -18,11 +21,23 @@ export interface Rendering {
 
 const minutesOf = (notice: CodeNotice) => Math.max(1, Math.floor(notice.lifetime / 60));
 
+const isChange = ({ changed }: Template, purpose: MessagePurpose): purpose is LoginChange =>
+  Object.hasOwn(changed.what, purpose);
+
+/** A change is told in the transaction that makes it, so that is when the message was enqueued. */
+function wordsOf(template: Template, { purpose, further = [] }: CodeNotice, created_at: Instant): Words {
+  if (!isChange(template, purpose)) return template.purposes[purpose];
+  const { subject, what, at, not_you } = template.changed;
+  const when = at(created_at.slice(0, 10), `${created_at.slice(11, 16)} UTC`);
+  const all = [purpose, ...further];
+  return { subject, intro: (client) => [...all.map((one) => what[one](client)), when, not_you(client)].join(" ") };
+}
+
 /** The subject never holds the code: it shows on locked screens. */
-export function renderMail({ id, to, notice, code, link }: Rendering): Mail {
+export function renderMail({ id, to, notice, created_at, code, link }: Rendering): Mail {
   const template = templateOf(notice.locale);
   const client = oneLine(notice.client_name);
-  const words = template.purposes[notice.purpose];
+  const words = wordsOf(template, notice, created_at);
   const [subject, intro] = [words.subject(client), words.intro(client)];
   const texts = { code: code && reveal(code), link: link && reveal(link) };
   const body = { template, intro, ...texts, minutes: minutesOf(notice) };
@@ -93,10 +108,10 @@ ${content}</div>
 }
 
 /** Ends in the origin-bound line where the host is known that the code is entered on. */
-export function renderSms({ id, account_id, to, notice, code }: Rendering): Sms {
+export function renderSms({ id, account_id, to, notice, created_at, code }: Rendering): Sms {
   const template = templateOf(notice.locale);
   const client = oneLine(notice.client_name);
-  const words = template.purposes[notice.purpose];
+  const words = wordsOf(template, notice, created_at);
   if (code === null || !words.sms) return { id, account_id, to, text: secret(words.intro(client)) };
   const text = `${words.sms(client, reveal(code))} ${template.sms_lifetime(minutesOf(notice))}`;
   const bound = notice.host ? `\n\n@${notice.host} #${reveal(code)}` : "";

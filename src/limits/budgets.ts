@@ -145,6 +145,11 @@ export const budgets = {
     counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
   },
   closing_notice: { limit: 1, window: 90 * DAY, counts: "notices to one person of one closing of their numeric codes" },
+  change_notice: {
+    limit: 3,
+    window: HOUR,
+    counts: "messages to one person of one kind of change of how they log in",
+  },
   sms_daily: {
     limit: 1_000,
     window: DAY,

@@ -186,6 +186,7 @@ describe("fuzzed parsers", { timeout: 60_000 + RUNS * 60 }, () => {
           id: "1",
           account_id: "T00000001",
           to: "a@example.com",
+          created_at: "2026-11-30T23:44:59.999Z",
           notice,
           code: secret("7KQM4-X2PVD"),
           link: null,

@@ -4,21 +4,20 @@ import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ende
 import type { EndLogins } from "../../directory/users/remove-user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { spokenOf } from "../../http/languages.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import { isCode } from "../codes/code.ts";
 import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
-import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
-import { type Recipient, recipientOf } from "../messages/recipient.ts";
-import { enteredFrom, reached } from "../messages/sms-limits.ts";
+import { strategyOf } from "../messages/recipient.ts";
+import { enteredFrom } from "../messages/sms-limits.ts";
+import { tellOver } from "../messages/tell-of-change.ts";
 import { moveChannel } from "../mfa/change-factors.ts";
 import { leavePasswordsOfMail } from "../passwords/password.ts";
 import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
-import { type Contact, contactGuesser, senderIs, strategyOf } from "./contact.ts";
+import { type Contact, contactGuesser } from "./contact.ts";
 import { checkLeaves, leftFor } from "./left-for.ts";
 import { deleteChallenge, selectChallenge } from "./store.ts";
 
@@ -65,8 +64,8 @@ async function compareCode(
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
   const left = leftFor(contact, challenge.value);
+  // A change is told to the address or number that it replaces.
   const hearer = left ? field : hearerOfFirst(contact);
-  const told = hearer && (await recipientOf(strategyOf(hearer), user[hearer], account, "known"));
   const person = { account_id, user_id: user.id };
   const confirming = storage.write(async (tx) => {
     checkLeaves(contact, left);
@@ -82,7 +81,7 @@ async function compareCode(
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
     if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
     if (left) await leaveAddress(tx, person, now);
-    if (told) await tell(tx, contact, told, now);
+    if (hearer) await tellOver(tx, account, user, hearer, ["contact_changed"], now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
     if (left) await endLogins(tx, { ...person, kept: login });
@@ -91,19 +90,9 @@ async function compareCode(
   await confirming.catch(orGiveBack(directory, guesser));
 }
 
-/** Who hears of a first address or number that logs the person in: the one of the other kind, where it did so far. */
+/** A first address or number that logs the person in is told to the one of the other kind, where it did so far. */
 function hearerOfFirst({ user, field }: Contact): VerifiedField | undefined {
   const verified = { email: user.email_verified_at !== null, phone_number: user.phone_verified_at !== null };
   const other = field === "email" ? "phone_number" : "email";
   return verified[other] && !verified[field] ? other : undefined;
-}
-
-/** A change is reported to the address or number that it replaces, and a first one to the other that there is. */
-async function tell(tx: Transaction, { account, user }: Contact, hearer: Recipient, now: number): Promise<void> {
-  const { to } = await reached(tx, account, hearer, now, false);
-  const code = noCode(now);
-  const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
-  const locale = spokenOf(user.locale, account.settings.locale);
-  const { strategy } = hearer;
-  await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
 }

@@ -38,11 +38,6 @@ export const CONTACT_LIFETIME = 600_000;
 /** Whom wrong codes are counted against: not what guards the person's password. */
 export const contactGuesser = (user_id: string) => `contact ${user_id}`;
 
-/** Over which connection it is reached. */
-export const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
-/** In whose name a message about it comes: the account's, since no client sends it. */
-export const senderIs = ({ name }: Account) => ({ name, login_uri: null, host: null });
-
 /** An hour after they expired. */
 export const contactSweep = expirySweep(
   "address changes",

@@ -9,8 +9,8 @@ import { spendBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { instant } from "../../storage/storage.ts";
 import { newChallenge } from "../codes/code.ts";
-import { enqueueMessage } from "../messages/enqueue-message.ts";
-import { recipientOf } from "../messages/recipient.ts";
+import { enqueueMessage, senderIs } from "../messages/enqueue-message.ts";
+import { recipientOf, strategyOf } from "../messages/recipient.ts";
 import { reached } from "../messages/sms-limits.ts";
 import { identifierDigest } from "../verification/person.ts";
 import { waitForTurn } from "../verification/wait-for-turn.ts";
@@ -20,8 +20,6 @@ import {
   type Contact,
   type ContactChallenge,
   contactGuesser,
-  senderIs,
-  strategyOf,
 } from "./contact.ts";
 import { checkLeaves, leftFor } from "./left-for.ts";
 import { selectChallenge, upsertChallenge } from "./store.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { MessagePurpose } from "../../delivery/delivery.ts";
+import type { LoginChange, MessagePurpose } from "../../delivery/delivery.ts";
 import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { homeOf, isScheme } from "../../directory/clients/home.ts";
@@ -34,6 +34,7 @@ export interface CodeMessage {
   readonly code: MessageCode;
   readonly kind: "verification" | "notice";
   readonly purpose: MessagePurpose;
+  readonly further?: readonly LoginChange[];
   readonly connection: string;
   readonly strategy: "email" | "sms";
   /** null where nothing is to be sent: the row is written all the same. */
@@ -45,11 +46,12 @@ export interface CodeMessage {
 
 /** Puts a message about a code into the outbox, without the code. A test account's waits in the sandbox inbox. */
 export async function enqueueMessage(tx: Transaction, message: CodeMessage): Promise<void> {
-  const { account, sender, code, kind, purpose, connection, to, locale, now } = message;
+  const { account, sender, code, kind, purpose, further, connection, to, locale, now } = message;
   const { account_id } = account;
   const expires_at = Date.parse(code.expires_at);
   const payload: VerificationPayload = {
     purpose,
+    ...(further ? { further } : {}),
     connection,
     strategy: message.strategy,
     to,
@@ -88,6 +90,9 @@ export function senderOf(
   const name = client.origin === "account" ? oneLine(client.name ?? "") || account.name : from;
   return { name, login_uri, host: host ?? (login_uri === null ? null : new URL(login_uri).hostname) };
 }
+
+/** In whose name a message comes that no client sends: the account's. */
+export const senderIs = ({ name }: Account): CodeMessage["sender"] => ({ name, login_uri: null, host: null });
 
 function channelOf(account_id: string, { to, strategy }: CodeMessage): Channel {
   if (to === null) return "none";

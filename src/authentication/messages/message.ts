@@ -6,7 +6,7 @@
  * code, which is derived when the message is sent or shown in the sandbox; its `kind` is `verification`, or `notice`
  * when nobody asked for it.
  */
-import type { MessagePurpose } from "../../delivery/delivery.ts";
+import type { LoginChange, MessagePurpose } from "../../delivery/delivery.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import type { Instant } from "../../storage/storage.ts";
@@ -14,6 +14,7 @@ import { type CodeFormat, deriveCode, showCode } from "../codes/code.ts";
 
 export interface VerificationPayload {
   readonly purpose: MessagePurpose;
+  readonly further?: readonly LoginChange[];
   /** Name of the connection, for example `email` or `sms`. */
   readonly connection: string;
   readonly strategy: "email" | "sms";

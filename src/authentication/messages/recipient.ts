@@ -1,5 +1,6 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { canonicalPhoneNumber } from "../../directory/users/identifier.ts";
+import type { VerifiedField } from "../../directory/users/verify-contact.ts";
 
 /**
  * Whose number it is, and who has it asked for: nobody's yet; a person's own; a person's own, and whoever asks has proved
@@ -14,6 +15,9 @@ export interface Recipient {
   readonly country: string | null;
   readonly standing: Standing;
 }
+
+/** Over which connection it is reached. */
+export const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
 
 export async function recipientOf(
   strategy: Recipient["strategy"],

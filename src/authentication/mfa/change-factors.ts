@@ -1,15 +1,19 @@
 import { recordDeed } from "../../audit/audit.ts";
+import type { LoginChange } from "../../delivery/delivery.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
 import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ended.ts";
 import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
-import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgetFactorGuesses } from "../guesses/guess.ts";
+import { tellOfChange } from "../messages/tell-of-change.ts";
 import type { FactorKind, OobChannel } from "./mfa.ts";
 import { openSeed, sealSeed } from "./seed.ts";
-import { deleteFactors, selectFactors, updateStep, updateTarget, upsertFactor } from "./store.ts";
+import { deleteFactors, type FactorRow, selectFactors, updateStep, updateTarget, upsertFactor } from "./store.ts";
 import { base32, matchTotp, newSeed, otpauthUri } from "./totp.ts";
 
 export interface Owner {
@@ -28,18 +32,33 @@ export interface Channels {
 /**
  * Sets where binding codes go and switches those channels on; a channel that is not named is switched off. For somebody
  * else than their person: what wrong ones closed is open again.
+ *
+ * @returns what is other than it was.
  */
-export async function setChannels(tx: Transaction, { account_id, user_id }: Owner, channels: Channels, now: number) {
+export async function setChannels(
+  tx: Transaction,
+  { account_id, user_id }: Owner,
+  channels: Channels,
+  now: number,
+): Promise<readonly LoginChange[]> {
   const at = instant(now);
   await holdPerson(tx, account_id, user_id);
+  const before = await selectFactors(tx.db, account_id, user_id);
+  const changes = new Set<LoginChange>();
   for (const kind of ["sms", "email"] as const) {
     const target = channels[kind];
+    if (enabledOf(before, kind)?.target !== target)
+      changes.add(target === undefined ? "factor_removed" : "factor_added");
     if (target === undefined) await deleteFactors(tx.db, account_id, user_id, [kind]);
     else await upsertFactor(tx.db, { ...factor({ account_id, user_id }, kind, at), target, enabled_at: at });
   }
   await noteFactors(tx, { account_id, user_id });
   await forgetFactorGuesses(tx, { account_id, user_id });
+  return [...changes];
 }
+
+const enabledOf = (rows: readonly FactorRow[], kind: FactorKind): FactorRow | undefined =>
+  rows.find((row) => row.kind === kind && row.enabled_at !== null);
 
 /** Binding codes that went to an address or number which their person has left go to the other one; for whoever holds them. */
 export const moveChannel = (
@@ -63,16 +82,20 @@ export interface OwnFactorChange extends FactorChange {
 
 /** Switches the person's SMS factor on, which ends the logins that have not shown it. `phone_number` in E.164. */
 export async function enableSms(
-  { storage }: Directory,
+  directory: Directory,
   owner: Owner,
   phone_number: string,
   { actor, login, endLogins }: OwnFactorChange,
 ): Promise<void> {
-  const at = instant(storage.now());
+  const { storage } = directory;
+  const account = await findAccount(directory, owner.account_id);
+  const now = storage.now();
+  const at = instant(now);
   await storage.write(async (tx) => {
     await holdByLogin(tx, owner, login);
     await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
     await noteFactors(tx, owner);
+    await tellOfChange(tx, account, owner.user_id, ["factor_added"], now);
     await record(tx, owner, "sms", true, at, actor);
     await endLogins(tx);
   });
@@ -103,7 +126,7 @@ export async function associateTotp(
   await storage.write(async (tx) => {
     await holdByLogin(tx, owner, login);
     const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
-    if (rows.some(({ kind, enabled_at }) => kind === "totp" && enabled_at !== null)) {
+    if (enabledOf(rows, "totp")) {
       throw refuse("invalid_request", { message: "TOTP is switched on already: switch it off first." });
     }
     await upsertFactor(tx.db, row);
@@ -123,6 +146,7 @@ export async function enableTotp(
   { actor, login, endLogins }: OwnFactorChange,
 ): Promise<void> {
   const { storage, master_keys } = directory;
+  const account = await findAccount(directory, owner.account_id);
   const now = storage.now();
   const at = instant(now);
   await storage.write(async (tx) => {
@@ -135,6 +159,7 @@ export async function enableTotp(
     if (!spent) throw refuseField("otp", "wrong", "is not the current password");
     await upsertFactor(tx.db, { ...row, enabled_at: row.enabled_at ?? at, last_step: step, updated_at: at });
     await noteFactors(tx, owner);
+    await tellOfChange(tx, account, owner.user_id, ["factor_added"], now);
     await record(tx, owner, "totp", true, at, actor);
     await endLogins(tx);
   });
@@ -142,38 +167,50 @@ export async function enableTotp(
 
 /** Switches a factor off, whose owner has shown it. */
 export async function disableFactor(
-  { storage }: Directory,
+  directory: Directory,
   owner: Owner,
   kind: AppOrSms,
   { actor, login }: Pick<OwnFactorChange, "actor" | "login">,
 ): Promise<void> {
-  await storage.write(async (tx) => {
+  const account = await findAccount(directory, owner.account_id);
+  await directory.storage.write(async (tx) => {
     await holdByLogin(tx, owner, login);
-    await disable(tx, owner, kind, instant(storage.now()), actor);
+    await disable(tx, account, owner, kind, directory.storage.now(), actor);
   });
 }
 
 /** Switches off a factor that its owner has lost, in their place: all of their logins end. Where none is on, nothing is done. */
 export async function takeFactorAway(
-  { storage }: Directory,
+  directory: Directory,
   owner: Owner,
   kind: AppOrSms,
   { actor, endLogins }: FactorChange,
 ): Promise<void> {
-  await storage.write(async (tx) => {
+  const account = await findAccount(directory, owner.account_id);
+  await directory.storage.write(async (tx) => {
     await holdPerson(tx, owner.account_id, owner.user_id);
     const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
-    if (!rows.some((row) => row.kind === kind && row.enabled_at !== null)) return;
-    await disable(tx, owner, kind, instant(storage.now()), actor);
+    if (!enabledOf(rows, kind)) return;
+    await disable(tx, account, owner, kind, directory.storage.now(), actor);
     await forgetFactorGuesses(tx, owner);
     await endLogins(tx);
   });
 }
 
-async function disable(tx: Transaction, owner: Owner, kind: AppOrSms, at: Instant, actor: Actor): Promise<void> {
+/** Nobody hears of one that was not on. */
+async function disable(
+  tx: Transaction,
+  account: Account,
+  owner: Owner,
+  kind: AppOrSms,
+  now: number,
+  actor: Actor,
+): Promise<void> {
+  const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
   await deleteFactors(tx.db, owner.account_id, owner.user_id, [kind]);
   await noteFactors(tx, owner);
-  await record(tx, owner, kind, false, at, actor);
+  if (enabledOf(rows, kind)) await tellOfChange(tx, account, owner.user_id, ["factor_removed"], now);
+  await record(tx, owner, kind, false, instant(now), actor);
 }
 
 const factor = ({ account_id, user_id }: Owner, kind: FactorKind, updated_at: string) => ({

@@ -25,7 +25,7 @@ export function factorRoutes(app: App, { directory, endLogins }: FactorDeps): vo
       operationId: "aid_accounts_aid_mgmnt_users_mfa_delete",
       summary: "Switch off a second factor that an account user has lost",
       description:
-        "Ends the user's logins. The caller must hold every scope that the user holds. Switch off your own at account/user/mfa.",
+        "Ends the user's logins. The user is told. The caller must hold every scope that the user holds. Switch off your own at account/user/mfa.",
       tags: ["account users"],
       params: Type.Object({ ...AccountUserParams.properties, factor: Type.Enum(["totp", "sms"]) }),
       response: {

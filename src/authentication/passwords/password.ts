@@ -4,11 +4,13 @@
  *
  * In: a user and what they typed. Out: whether it is theirs. Who guesses is counted by `guesses`.
  */
+import type { Account } from "../../directory/accounts/account.ts";
 import { refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import { forgetGuesses } from "../guesses/guess.ts";
+import { tellOfChange } from "../messages/tell-of-change.ts";
 import {
   deletePasswords,
   deletePasswordsSetOver,
@@ -162,5 +164,14 @@ export async function preparePasswords(
   return async (tx: Transaction, owner: { account_id: string; user_id: string }, now: number) => {
     for (const one of hashed) await storePassword(tx, owner.account_id, owner.user_id, one, now);
     await forgetGuesses(tx, owner);
+  };
+}
+
+/** … of somebody who is there already, and hears of it. */
+export async function prepareReplacements(account: Account, given: Parameters<typeof preparePasswords>[1]) {
+  const store = await preparePasswords(account.account_id, given);
+  return async (tx: Transaction, owner: { account_id: string; user_id: string }, now: number) => {
+    await store(tx, owner, now);
+    await tellOfChange(tx, account, owner.user_id, ["password_changed"], now);
   };
 }

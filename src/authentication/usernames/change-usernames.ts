@@ -1,5 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
+import type { LoginChange } from "../../delivery/delivery.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { findUser } from "../../directory/users/find-user.ts";
@@ -11,6 +13,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgetGuesses } from "../guesses/guess.ts";
+import { tellOfChange } from "../messages/tell-of-change.ts";
 import { type Channels, setChannels } from "../mfa/change-factors.ts";
 import {
   checkNewPassword,
@@ -89,7 +92,8 @@ export async function createUsername(
     if ((await countUsernamesOf(tx.db, account_id, user_id)) > MOST_NAMES) throw tooMany();
     await storePassword(tx, account_id, user_id, hashed, now);
     await forgetGuesses(tx, { account_id, user_id });
-    if (mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
+    const factors = mfa === undefined ? [] : await setChannels(tx, { account_id, user_id }, channels, now);
+    if (customer) await tellOfChange(tx, account, user_id, ["user_name_added", ...factors], now);
     await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
   };
   const named = (user_id: string) => ({ ...row, user_id, deleted_at: null, deleted_by: null });
@@ -166,13 +170,15 @@ export async function changeUsername(
     if (!changed || !(await holdPerson(tx, account_id, user_id))) throw noSuch("user");
     await storePassword(tx, account_id, user_id, hashed, now);
     await forgetGuesses(tx, { account_id, user_id });
+    const factors: LoginChange[] = [];
     if (mfa !== undefined || (links !== undefined && changed.mfa !== null)) {
       const channels =
         changed.mfa === null
           ? await channelsOfNames(await selectUsernamesOf(tx.db, account_id, user_id), account)
           : channelsSet(changed.mfa, await readLinks(changed.links, account), account);
-      await setChannels(tx, { account_id, user_id }, channels, now);
+      factors.push(...(await setChannels(tx, { account_id, user_id }, channels, now)));
     }
+    await tellOfChange(tx, account, user_id, ["password_changed", ...factors], now);
     await record(tx, before, "username.changed", instant(now), actor);
     await endLogins(tx, { account_id, user_id });
     return changed;
@@ -186,16 +192,19 @@ export async function renameUsername(
   typed: string,
   actor: Actor,
 ): Promise<Username> {
-  const { account_id, id } = before;
+  const { account_id, id, user_id } = before;
   const username = stableName(typed);
-  const now = instant(directory.storage.now());
+  const account = await findAccount(directory, account_id);
+  const now = directory.storage.now();
+  const at = instant(now);
   return directory.storage.write(async (tx) => {
     const other = await selectUsername(tx.db, account_id, typed);
     if (other && other.id !== id) throw taken();
-    await freeUsername(tx.db, account_id, username, actor.id, now);
-    const changed = await updateUsername(tx.db, account_id, id, { username }, now);
-    if (!changed) throw noSuch("user");
-    await record(tx, before, "username.renamed", now, actor);
+    await freeUsername(tx.db, account_id, username, actor.id, at);
+    const changed = await updateUsername(tx.db, account_id, id, { username }, at);
+    if (!changed || !(await holdPerson(tx, account_id, user_id))) throw noSuch("user");
+    await tellOfChange(tx, account, user_id, ["user_name_changed"], now);
+    await record(tx, before, "username.renamed", at, actor);
     return changed;
   });
 }
@@ -225,9 +234,11 @@ export async function removeUsername(
     if (!deleted || !(await holdPerson(tx, account_id, user_id))) throw noSuch("user");
     const left = await selectUsernamesOf(tx.db, account_id, user_id);
     if (left.length === 0) await deletePassword(tx, account_id, user_id);
-    if (deleted.mfa !== null) {
-      await setChannels(tx, { account_id, user_id }, await channelsOfNames(left, account), now);
-    }
+    const factors =
+      deleted.mfa === null
+        ? []
+        : await setChannels(tx, { account_id, user_id }, await channelsOfNames(left, account), now);
+    await tellOfChange(tx, account, user_id, ["user_name_removed", ...factors], now);
     if (left.length === 0 && !customer) await removeUserIn(tx, directory, user, actor, at, endLogins);
     else await endLogins(tx, { account_id, user_id });
     await record(tx, before, "username.deleted", at, actor);

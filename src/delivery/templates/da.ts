@@ -42,16 +42,25 @@ export const da: Template = {
       intro: (client) => `Indtast denne kode for at bekræfte over for ${client}, at adressen er din:`,
       sms: (client, code) => `${code} er din kode til at bekræfte dette nummer over for ${client}.`,
     },
-    contact_changed: {
-      subject: (client) => `Dit login hos ${client} er ændret`,
-      intro: (client) =>
-        `En ny adresse eller et nyt nummer logger nu ind hos ${client} i dit navn. Var det ikke dig, så sig det til ${client} med det samme.`,
-    },
     account_signup: {
       subject: (client) => `Fuldfør registreringen hos ${client}`,
       intro: (client) => `Indtast denne kode for at åbne din konto hos ${client}:`,
       sms: (client, code) => `${code} er din kode til at åbne din konto hos ${client}.`,
     },
+  },
+  changed: {
+    subject: (client) => `Dit login hos ${client} er ændret`,
+    what: {
+      contact_changed: (client) => `En ny adresse eller et nyt nummer logger nu ind hos ${client} i dit navn.`,
+      password_changed: (client) => `Der er valgt en ny adgangskode eller pinkode til ${client} i dit navn.`,
+      user_name_added: (client) => `Et nyt brugernavn og dets adgangskode logger nu ind hos ${client} i dit navn.`,
+      user_name_changed: (client) => `Et brugernavn, som logger ind hos ${client} i dit navn, er ændret.`,
+      user_name_removed: (client) => `Et brugernavn logger ikke længere ind hos ${client} i dit navn.`,
+      factor_added: (client) => `Der er tilføjet et ekstra trin til dit login hos ${client}.`,
+      factor_removed: (client) => `Et ekstra trin ved dit login hos ${client} er slået fra.`,
+    },
+    at: (day, time) => `Det skete den ${day} kl. ${time}.`,
+    not_you: (client) => `Var det ikke dig, så sig det til ${client} med det samme.`,
   },
   lifetime: (minutes) => `Koden virker én gang, i ${minutesOf(minutes)}.`,
   not_you: "Har du ikke bedt om den, behøver du ikke gøre noget. Giv ikke koden til nogen. Vi beder aldrig om den.",

@@ -43,16 +43,28 @@ export const de: Template = {
         `Geben Sie diesen Code ein, um gegenüber ${client} zu bestätigen, dass die Adresse Ihnen gehört:`,
       sms: (client, code) => `${code} ist Ihr Code, um diese Nummer gegenüber ${client} zu bestätigen.`,
     },
-    contact_changed: {
-      subject: (client) => `Ihre Anmeldung bei ${client} hat sich geändert`,
-      intro: (client) =>
-        `Mit einer neuen Adresse oder Nummer meldet man sich jetzt in Ihrem Namen bei ${client} an. Waren Sie das nicht, wenden Sie sich sofort an ${client}.`,
-    },
     account_signup: {
       subject: (client) => `Schließen Sie die Registrierung bei ${client} ab`,
       intro: (client) => `Geben Sie diesen Code ein, um Ihr Konto bei ${client} zu eröffnen:`,
       sms: (client, code) => `${code} ist Ihr Code, um Ihr Konto bei ${client} zu eröffnen.`,
     },
+  },
+  changed: {
+    subject: (client) => `Ihre Anmeldung bei ${client} hat sich geändert`,
+    what: {
+      contact_changed: (client) =>
+        `Mit einer neuen Adresse oder Nummer meldet man sich jetzt in Ihrem Namen bei ${client} an.`,
+      password_changed: (client) => `Für ${client} wurde in Ihrem Namen ein neues Passwort oder eine neue PIN gesetzt.`,
+      user_name_added: (client) =>
+        `Mit einem neuen Benutzernamen und dessen Passwort meldet man sich jetzt in Ihrem Namen bei ${client} an.`,
+      user_name_changed: (client) =>
+        `Ein Benutzername, mit dem man sich in Ihrem Namen bei ${client} anmeldet, wurde geändert.`,
+      user_name_removed: (client) => `Mit einem Ihrer Benutzernamen kann man sich bei ${client} nicht mehr anmelden.`,
+      factor_added: (client) => `Für Ihre Anmeldung bei ${client} wurde ein zweiter Schritt eingerichtet.`,
+      factor_removed: (client) => `Für Ihre Anmeldung bei ${client} wurde ein zweiter Schritt abgeschaltet.`,
+    },
+    at: (day, time) => `Das war am ${day} um ${time}.`,
+    not_you: (client) => `Waren Sie das nicht, wenden Sie sich sofort an ${client}.`,
   },
   lifetime: (minutes) => `Der Code gilt nur einmal und ${minutesOf(minutes)} lang.`,
   not_you:

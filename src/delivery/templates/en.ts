@@ -42,16 +42,25 @@ export const en: Template = {
       intro: (client) => `Enter this code to confirm to ${client} that this address is yours:`,
       sms: (client, code) => `${code} is your code to confirm this number to ${client}.`,
     },
-    contact_changed: {
-      subject: (client) => `How you log in at ${client} has changed`,
-      intro: (client) =>
-        `Another address or number now logs in to ${client} in your name. If that was not you, tell ${client} at once.`,
-    },
     account_signup: {
       subject: (client) => `Finish signing up at ${client}`,
       intro: (client) => `Enter this code to open your account at ${client}:`,
       sms: (client, code) => `${code} is your code to open your account at ${client}.`,
     },
+  },
+  changed: {
+    subject: (client) => `How you log in at ${client} has changed`,
+    what: {
+      contact_changed: (client) => `Another address or number now logs in to ${client} in your name.`,
+      password_changed: (client) => `A new password or PIN for ${client} was set in your name.`,
+      user_name_added: (client) => `A new user name and its password now log in to ${client} in your name.`,
+      user_name_changed: (client) => `A user name that logs in to ${client} in your name was changed.`,
+      user_name_removed: (client) => `A user name no longer logs in to ${client} in your name.`,
+      factor_added: (client) => `A second step was set up for your logins at ${client}.`,
+      factor_removed: (client) => `A second step of your logins at ${client} was switched off.`,
+    },
+    at: (day, time) => `That was on ${day} at ${time}.`,
+    not_you: (client) => `If that was not you, tell ${client} at once.`,
   },
   lifetime: (minutes) => `The code works once, for ${minutesOf(minutes)}.`,
   not_you: "If you did not ask for it, you need not do anything. Do not give the code to anybody. We never ask for it.",

@@ -42,16 +42,25 @@ export const nb: Template = {
       intro: (client) => `Skriv inn denne koden for å bekrefte overfor ${client} at adressen er din:`,
       sms: (client, code) => `${code} er koden din for å bekrefte dette nummeret overfor ${client}.`,
     },
-    contact_changed: {
-      subject: (client) => `Innloggingen din hos ${client} er endret`,
-      intro: (client) =>
-        `En ny adresse eller et nytt nummer logger nå inn hos ${client} i ditt navn. Var det ikke deg, si fra til ${client} med en gang.`,
-    },
     account_signup: {
       subject: (client) => `Fullfør registreringen hos ${client}`,
       intro: (client) => `Skriv inn denne koden for å åpne kontoen din hos ${client}:`,
       sms: (client, code) => `${code} er koden din for å åpne kontoen din hos ${client}.`,
     },
+  },
+  changed: {
+    subject: (client) => `Innloggingen din hos ${client} er endret`,
+    what: {
+      contact_changed: (client) => `En ny adresse eller et nytt nummer logger nå inn hos ${client} i ditt navn.`,
+      password_changed: (client) => `Nytt passord eller ny PIN for ${client} ble satt i ditt navn.`,
+      user_name_added: (client) => `Et nytt brukernavn og passordet til det logger nå inn hos ${client} i ditt navn.`,
+      user_name_changed: (client) => `Et brukernavn som logger inn hos ${client} i ditt navn, ble endret.`,
+      user_name_removed: (client) => `Et brukernavn logger ikke lenger inn hos ${client} i ditt navn.`,
+      factor_added: (client) => `Et ekstra steg ble lagt til innloggingen din hos ${client}.`,
+      factor_removed: (client) => `Et ekstra steg i innloggingen din hos ${client} ble slått av.`,
+    },
+    at: (day, time) => `Det skjedde ${day} kl. ${time}.`,
+    not_you: (client) => `Var det ikke deg, si fra til ${client} med en gang.`,
   },
   lifetime: (minutes) => `Koden virker én gang, i ${minutesOf(minutes)}.`,
   not_you: "Har du ikke bedt om den, trenger du ikke å gjøre noe. Gi ikke koden til noen. Vi spør aldri om den.",

@@ -42,16 +42,28 @@ export const sv: Template = {
       intro: (client) => `Ange den här koden för att bekräfta för ${client} att adressen är din:`,
       sms: (client, code) => `${code} är din kod för att bekräfta det här numret för ${client}.`,
     },
-    contact_changed: {
-      subject: (client) => `Din inloggning hos ${client} har ändrats`,
-      intro: (client) =>
-        `En ny adress eller ett nytt nummer används nu för att logga in hos ${client} i ditt namn. Om det inte var du, kontakta ${client} genast.`,
-    },
     account_signup: {
       subject: (client) => `Slutför registreringen hos ${client}`,
       intro: (client) => `Ange den här koden för att öppna ditt konto hos ${client}:`,
       sms: (client, code) => `${code} är din kod för att öppna ditt konto hos ${client}.`,
     },
+  },
+  changed: {
+    subject: (client) => `Din inloggning hos ${client} har ändrats`,
+    what: {
+      contact_changed: (client) =>
+        `En ny adress eller ett nytt nummer används nu för att logga in hos ${client} i ditt namn.`,
+      password_changed: (client) => `Ett nytt lösenord eller en ny PIN-kod för ${client} valdes i ditt namn.`,
+      user_name_added: (client) =>
+        `Ett nytt användarnamn och dess lösenord används nu för att logga in hos ${client} i ditt namn.`,
+      user_name_changed: (client) =>
+        `Ett användarnamn som används för att logga in hos ${client} i ditt namn ändrades.`,
+      user_name_removed: (client) => `Ett användarnamn används inte längre för att logga in hos ${client} i ditt namn.`,
+      factor_added: (client) => `Ett extra steg lades till i din inloggning hos ${client}.`,
+      factor_removed: (client) => `Ett extra steg i din inloggning hos ${client} stängdes av.`,
+    },
+    at: (day, time) => `Det skedde ${day} kl. ${time}.`,
+    not_you: (client) => `Om det inte var du, kontakta ${client} genast.`,
   },
   lifetime: (minutes) => `Koden fungerar en gång, i ${minutesOf(minutes)}.`,
   not_you: "Har du inte bett om den behöver du inte göra något. Ge inte koden till någon. Vi frågar aldrig efter den.",

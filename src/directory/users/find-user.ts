@@ -73,6 +73,11 @@ export function lookUpUser({ storage }: Directory, account_id: string, id: strin
   return selectUser(storage.read, account_id, id);
 }
 
+/** By uuid, inside a transaction; undefined when there is none. */
+export function lookUpUserIn(db: Database, account_id: string, id: string): Promise<User | undefined> {
+  return selectUser(db, account_id, id);
+}
+
 /** The live user of a type who has verified a canonical address, inside a transaction. */
 export function lookUpUserByVerifiedEmail(db: Database, account_id: string, type: UserType, email_canonical: string) {
   return selectUserByVerifiedEmail(db, account_id, type, email_canonical);

@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import { noSuch, refuse, refuseField } from "../../errors.ts";
 import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
@@ -28,6 +29,11 @@ export interface UserDeps {
     account_id: string,
     given: { readonly password?: string; readonly pin?: string },
   ): Promise<NonNullable<NewUser["within"]>>;
+  /** … for somebody who is there already, who is told. */
+  prepareReplacements(
+    account: Account,
+    given: { readonly password?: string; readonly pin?: string },
+  ): Promise<NonNullable<NewUser["within"]>>;
   /** @throws 429 too_many_requests when the client asked too often who exists. */
   chargeQuestion(bearer: Bearer): Promise<void>;
 }
@@ -40,7 +46,7 @@ const AT_OWN_CLIENTS =
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
 export function userRoutes(app: App, deps: UserDeps): void {
-  const { directory, endLogins, preparePasswords, chargeQuestion } = deps;
+  const { directory, endLogins, preparePasswords, prepareReplacements, chargeQuestion } = deps;
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",
@@ -105,7 +111,7 @@ export function userRoutes(app: App, deps: UserDeps): void {
     schema: {
       operationId: "aid_customers_cid_put",
       summary: "Change a user",
-      description: `Sets the fields it names and leaves the rest. A new password or PIN ends the person's logins, and opens what wrong guesses had closed. With user:customers alone, a person changes their own name and locale, 20 times an hour, ${AT_OWN_CLIENTS}`,
+      description: `Sets the fields it names and leaves the rest. A new password or PIN ends the person's logins, and opens what wrong guesses had closed. The person is told of it. With user:customers alone, a person changes their own name and locale, 20 times an hour, ${AT_OWN_CLIENTS}`,
       tags,
       params: UserParams,
       body: UserBody,
@@ -119,7 +125,7 @@ export function userRoutes(app: App, deps: UserDeps): void {
       checkStays(await view(user, reader), { type, customer_id, email, phone_number });
       const given = secretsOf({ password, pin });
       if (given) checkMaySetSecrets(bearer);
-      const secrets = given && (await preparePasswords(account_id, given));
+      const secrets = given && (await prepareReplacements(await findAccount(directory, account_id), given));
       const change = { ...named, secrets, login: own ? loginAtHand(bearer) : undefined };
       return view(await changeCustomer(directory, user, change, actorOf(request), endLogins), reader);
     },

@@ -1,6 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { forgetGuesses, forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
 import { inLine } from "../../authentication/guesses/in-line.ts";
+import { tellOfChange } from "../../authentication/messages/tell-of-change.ts";
 import {
   checkNewPassword,
   checkPassword,
@@ -36,10 +37,11 @@ export interface PasswordChange {
  */
 export async function changePassword(
   directory: Directory,
-  { account_id, settings }: Account,
+  account: Account,
   change: PasswordChange,
   actor: Actor,
 ): Promise<void> {
+  const { account_id, settings } = account;
   const { user_id, recovered, previous, proposed } = change;
   checkNewPassword(proposed, "password", "proposed_password");
   // Apart from logins: who tries those keeps nobody who is logged in from changing what they try.
@@ -47,9 +49,9 @@ export async function changePassword(
   const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
   const { storage } = directory;
   const since = await setSince(storage, account_id, user_id);
-  if (since === undefined) return replace(directory, guesser, change, undefined, actor);
+  if (since === undefined) return replace(directory, account, guesser, change, undefined, actor);
   if (!previous && recovered)
-    return replace(directory, guesser, change, { kind: "password", updated_at: since }, actor);
+    return replace(directory, account, guesser, change, { kind: "password", updated_at: since }, actor);
   if (!previous) throw refuseField("previous_password", "required", "is required");
   return inLine(guesser, async () => {
     // Changed while this waited: what it shows was the one before, which is no guess at what stands now.
@@ -59,20 +61,21 @@ export async function changePassword(
     const shown = await comparing.catch(orGiveBack(directory, guesser));
     if (!shown) throw wrong();
     // It was right when it was compared, so it was no guess, also where there is no room to hash what takes its place.
-    await replace(directory, guesser, change, shown, actor).catch(orGiveBack(directory, guesser));
+    await replace(directory, account, guesser, change, shown, actor).catch(orGiveBack(directory, guesser));
   });
 }
 
 /** @throws 400 invalid_grant where what was shown, or that there was none, stands no more. */
 async function replace(
   directory: Directory,
+  account: Account,
   guesser: Guesser,
   { user_id, login, proposed }: PasswordChange,
   shown: ShownPassword | undefined,
   actor: Actor,
 ): Promise<void> {
   const { storage } = directory;
-  const { account_id } = guesser;
+  const { account_id } = account;
   const hashed = { kind: "password", hash: await hashPassword(account_id, proposed) } as const;
   await storage.write(async (tx) => {
     // The person before the password, in the order of whoever changes either.
@@ -83,6 +86,7 @@ async function replace(
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);
     await forgetGuesses(tx, { account_id, user_id });
+    await tellOfChange(tx, account, user_id, ["password_changed"], now);
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endLoginsOf(tx, directory, { account_id, user_id, kept: login });
   });

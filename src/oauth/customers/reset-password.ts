@@ -1,5 +1,6 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { forgetGuesses, giveBackOfSource, takeOfSource } from "../../authentication/guesses/guess.ts";
+import { tellOfChange } from "../../authentication/messages/tell-of-change.ts";
 import { asksForFactor, factorsOf } from "../../authentication/mfa/factors.ts";
 import { deedOf, occasionOf } from "../../authentication/occasion.ts";
 import {
@@ -104,10 +105,12 @@ export async function resetPassword(
     if (!(await holdLogin(tx, { account_id, user_id }, instant(now)))) throw refuse("invalid_verification_code");
     // The PIN goes as well: whoever knows it is to begin no login by it.
     await deletePassword(tx, account_id, user_id);
-    await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
+    const set_at = directory.storage.now();
+    await storePassword(tx, account_id, user_id, hashed, set_at);
     // A mailbox alone gives back no guesses at what else a login takes.
     const { user_type } = client.settings;
     if (!asksForFactor(account, second_factor, "pwd", user_type)) await forgetGuesses(tx, { account_id, user_id });
+    await tellOfChange(tx, account, user_id, ["password_changed"], set_at);
     await recordDeed(tx, deedOf({ ...caller, actor: user_id }, { action: "password.changed", entity: user_id }));
     await endLoginsOf(tx, directory, { account_id, user_id });
   });
