@@ -4,6 +4,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { lookUpUserIn } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import type { VerifiedField } from "../../directory/users/verify-contact.ts";
+import { spokenOf } from "../../http/languages.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -65,7 +66,7 @@ export async function tellOver(
   if (to === null) return noteUntold(tx, user, { changes, ...told.facts }, now);
   await enqueueMessage(tx, {
     ...{ account, sender: senderIs(account), code: noCode(now), kind: "notice", purpose, further },
-    ...{ connection: strategy, strategy, to, locale: user.locale ?? account.settings.locale, now },
+    ...{ connection: strategy, strategy, to, locale: spokenOf(user.locale, account.settings.locale), now },
   });
 }
 
