@@ -25,8 +25,8 @@ import { accountRoutes } from "./directory/accounts/routes.ts";
 import { clientRoutes } from "./directory/clients/routes.ts";
 import { offerDemo } from "./directory/demo/offer-demo.ts";
 import type { Directory } from "./directory/directory.ts";
-import { listLostGrants } from "./directory/grants/lost-grants.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
+import { tellLost } from "./directory/grants/tell-lost.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalRecipient } from "./directory/users/canonical-recipient.ts";
@@ -153,10 +153,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     stops.push(async () => app.close());
     await loaded;
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
-    if (!options.follower)
-      await tellLost(directory, log).catch((err: unknown) =>
-        log.warn({ err }, "grants at another address were not looked for"),
-      );
     const { host, port } = config;
     // By its address: for `localhost` Fastify opens another server of its own, which no hook of ours knows.
     const listening = addressOf(host).then((address) => app.listen({ host: address, port }));
@@ -165,6 +161,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       throw listenFault("PORT", host, port, error);
     });
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
+    // Ends after everything else that needs the database.
+    if (!options.follower) stops.unshift(tellLost(directory, log).stop);
     if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
@@ -195,20 +193,6 @@ const newerOf =
   (log: Logger): OnNewer =>
   (migrations) =>
     log.warn({ migrations }, "a newer version has migrated the database");
-
-/** Lost grants that are named, about: enough to know. */
-const FEW = 50;
-
-/** Whoever changed PUBLIC_URL reads it here, and not of each client that is turned away. */
-async function tellLost(directory: Directory, log: Logger): Promise<void> {
-  const lost = await listLostGrants(directory, FEW);
-  if (lost.length === 0) return;
-  const [audiences, accounts] = [lost.map(({ audience }) => audience), lost.map(({ account }) => account.account_id)];
-  log.warn(
-    { audiences: [...new Set(audiences)], accounts: [...new Set(accounts)] },
-    "grants are for the account API at another address than PUBLIC_URL, and of no use here: latchkey doctor says what to do",
-  );
-}
 
 /** What the janitor does. */
 export function sweepsOf({ directory, tokens }: Core) {

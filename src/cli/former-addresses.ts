@@ -1,12 +1,15 @@
-import { readAccount } from "../directory/accounts/find-account.ts";
+import { readAccounts } from "../directory/accounts/find-account.ts";
 import { accountElsewhere, listLostGrants } from "../directory/grants/lost-grants.ts";
 import { audiencesOfLogins } from "../oauth/refresh/find-family.ts";
 import { USERINFO } from "../oauth/scopes.ts";
+import { slices } from "../storage/pages.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** Lost grants that are counted, about, and accounts that are named: enough to see what happened. */
 const MOST = 1_000;
 const NAMED = 20;
+/** Accounts that are read together. */
+const PAGE = 100;
 
 interface Lost {
   readonly names: Set<string>;
@@ -25,7 +28,7 @@ export async function formerAddresses(storage: Storage, public_url: string): Pro
     own.set(account_id, lost);
     return lost;
   };
-  for (const { account, of, client_id, audience } of await listLostGrants(directory, MOST)) {
+  for (const { account, of, client_id, audience } of await listLostGrants(directory, { most: MOST })) {
     const { account_id, settings } = account;
     if (of !== account_id) {
       const remedy = `latchkey grant create ${account_id} ${client_id} --audience ${public_url}/v1/accounts/${of} --scope …`;
@@ -36,13 +39,16 @@ export async function formerAddresses(storage: Storage, public_url: string): Pro
     lost.names.add(audience);
     lost.grants++;
   }
-  for (const { account_id, audience, logins } of await audiencesOfLogins(storage, public_url)) {
-    const account = await readAccount(directory, account_id);
-    const name = audience.endsWith(USERINFO) ? audience.slice(0, -USERINFO.length) : audience;
-    if (!account || accountElsewhere(account, public_url, name) !== account_id) continue;
-    const lost = lostOf(account_id, account.settings.api_audiences);
-    lost.names.add(name);
-    lost.logins += logins;
+  for (const page of slices(await audiencesOfLogins(storage, public_url), PAGE)) {
+    const accounts = await readAccounts(directory, [...new Set(page.map(({ account_id }) => account_id))]);
+    for (const { account_id, audience, logins } of page) {
+      const account = accounts.get(account_id);
+      const name = audience.endsWith(USERINFO) ? audience.slice(0, -USERINFO.length) : audience;
+      if (!account || accountElsewhere(account, public_url, name) !== account_id) continue;
+      const lost = lostOf(account_id, account.settings.api_audiences);
+      lost.names.add(name);
+      lost.logins += logins;
+    }
   }
   const lines = [...[...own].map(([account_id, lost]) => lineOf(account_id, lost)), ...under];
   const further = lines.length - NAMED;

@@ -2,6 +2,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
+import { listLostGrants } from "../../src/directory/grants/lost-grants.ts";
+import { tellLost } from "../../src/directory/grants/tell-lost.ts";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -45,6 +47,7 @@ describeOnBothEngines("a server at another address", (engine) => {
     const refresh = () => token({ grant_type: "refresh_token", refresh_token: login.refresh_token }, own, base);
     await expect(tokenOf(after, account_id, tenant.client)).rejects.toThrow("unauthorized_client");
     expect((await refresh()).body.error).toBe("invalid_grant");
+    await until("the start to tell", () => lines.length > 0 || undefined);
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { level: "warn", accounts: [account_id], msg: expect.stringContaining("latchkey doctor says what to do") },
     ]);
@@ -80,6 +83,57 @@ describeOnBothEngines("a server at another address", (engine) => {
       KEPT,
       `${former}/v1/accounts/${account_id}`,
     ]);
+    await after.close();
+  });
+
+  it("has nobody wait for the look at very many grants, which asks a few statements for each page", async () => {
+    const before = await startLatchkey(engine);
+    const { public_url } = before.config;
+    const account_id = newOwnerId();
+    const tenant = await createTenant(before, { account_id });
+    const last = await createTenant(before, { account_id: newOwnerId() });
+    const alone = await addClient(before, last.account_id, {});
+    await addGrant(before, last.account_id, alone, `http://x.example/v1/accounts/${last.account_id}`, [
+      "read:accounts",
+    ]);
+    const now = new Date().toISOString();
+    const of_another = Array.from({ length: 300 }, (_, n) => ({
+      account_id,
+      id: `many-${n}`,
+      client_id: tenant.client.id,
+      audience: `http://x${n}.example/v1/accounts/${account_id}`,
+      scope: '["read:accounts"]',
+      type: "any",
+      created_at: now,
+      updated_at: now,
+    }));
+    await before.server.core.storage.write(({ db }) => db.insertInto("grants").values(of_another).execute());
+    await before.stop();
+
+    const { database } = before;
+    const lines: { level: string; msg: string; accounts?: string[] }[] = [];
+    const asked: string[] = [];
+    const after = await startLatchkey(engine, {
+      database,
+      public_url,
+      log: openLogger("info", { write: (line) => void lines.push(JSON.parse(line)) }),
+      onQuery: (text) => void asked.push(text),
+    });
+    const told = await until("the log to name the one that is lost", () =>
+      lines.find(({ msg }) => msg.includes("latchkey doctor says what to do")),
+    );
+    expect(told.accounts).toEqual([last.account_id]);
+    expect(lines.slice(0, lines.indexOf(told)).map(({ msg }) => msg)).toContain("listening");
+    expect(asked.filter((text) => /^select.* from "(grants|accounts)"/.test(text)).length).toBeLessThan(20);
+
+    const { directory } = after.server.core;
+    const look = async (looks?: number) =>
+      (await listLostGrants(directory, { most: 1, ...(looks ? { looks } : {}) })).map(({ client_id }) => client_id);
+    expect(await look(200)).toEqual([]);
+    expect(await look()).toEqual([alone.id]);
+    const [said, log] = [lines.length, openLogger("warn", { write: (line) => void lines.push(JSON.parse(line)) })];
+    await tellLost(directory, log).stop();
+    expect(lines.slice(said)).toEqual([]);
     await after.close();
   });
 });

@@ -1,7 +1,7 @@
 import { noSuch } from "../../errors.ts";
 import type { Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
-import { type ListedAccount, pagesOfAccounts, selectAccount } from "./store.ts";
+import { type ListedAccount, pagesOfAccounts, selectAccount, selectAccounts } from "./store.ts";
 
 /** A live account, at most 5 s old. @throws 404 not_found. */
 export async function findAccount(directory: Directory, account_id: string): Promise<Account> {
@@ -23,6 +23,15 @@ export function reloadAccount(directory: Directory, account_id: string): Promise
 /** As committed. */
 export function readAccount({ storage }: Pick<Directory, "storage">, account_id: string): Promise<Account | undefined> {
   return selectAccount(storage.read, account_id);
+}
+
+/** Those of these that live, by their ids, as committed. */
+export async function readAccounts(
+  { storage }: Pick<Directory, "storage">,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Account>> {
+  const accounts = await selectAccounts(storage.read, ids);
+  return new Map(accounts.map((account) => [account.account_id, account]));
 }
 
 /** Of everybody, for an operator; in pages, as committed. */

@@ -15,6 +15,16 @@ export async function selectAccount(db: Database, account_id: string): Promise<A
   return row && fromRow(row).account;
 }
 
+export async function selectAccounts(db: Database, ids: readonly string[]): Promise<readonly Account[]> {
+  if (ids.length === 0) return [];
+  const query = db
+    .selectFrom("accounts")
+    .select(columns)
+    .where("account_id", "in", ids)
+    .where("deleted_at", "is", null);
+  return (await query.execute()).map((row) => fromRow(row).account);
+}
+
 /** An account of a list. */
 export type ListedAccount = Omit<Account, "settings">;
 

@@ -1,9 +1,8 @@
-import { type Account, canonicalAccountId, ownerOf } from "../accounts/account.ts";
-import { readAccount } from "../accounts/find-account.ts";
+import { type Account, canonicalAccountId, issuerOf, ownerOf } from "../accounts/account.ts";
+import { readAccounts } from "../accounts/find-account.ts";
 import type { Directory } from "../directory.ts";
-import { isAccountApi, isAccountUrl } from "./audience.ts";
-import { listGrants } from "./find-grant.ts";
-import { pagesElsewhere } from "./store.ts";
+import { audiencesOf, urlsOf } from "./audience.ts";
+import { type Holding, type Looked, pagesLookedAt, selectHeld } from "./store.ts";
 
 /** URLs that are as harmless in a shell as in a log: whoever may make grants may write anything into one. */
 const URL_OF_ACCOUNT = /^https?:\/\/[\w.:[\]-]+(?:\/[\w.~-]+)*\/v1\/accounts\/([PT]\d+)$/;
@@ -15,14 +14,15 @@ const URL_OF_ACCOUNT = /^https?:\/\/[\w.:[\]-]+(?:\/[\w.~-]+)*\/v1\/accounts\/([
 export function accountElsewhere(account: Account, public_url: string, audience: string): string | undefined {
   const [, named = ""] = URL_OF_ACCOUNT.exec(audience) ?? [];
   const account_id = canonicalAccountId(named);
-  if (account_id === undefined || isNamed(account, public_url, account_id, audience)) return undefined;
+  if (account_id === undefined || namesHere(account, public_url, account_id).includes(audience)) return undefined;
   return account_id === account.account_id || ownerOf(account_id) === account.account_id ? account_id : undefined;
 }
 
-const isNamed = (account: Account, public_url: string, account_id: string, audience: string): boolean =>
+/** Each name that the API of an account has by now, as seen by that one or another. */
+const namesHere = (account: Account, public_url: string, account_id: string): readonly string[] =>
   account_id === account.account_id
-    ? isAccountApi(account, public_url, audience)
-    : isAccountUrl(account_id, public_url, audience);
+    ? audiencesOf(account, public_url, issuerOf(public_url, account_id))
+    : urlsOf(account_id, public_url);
 
 /** A grant for an account API whose client holds none for it at the address of now. */
 export interface LostGrant {
@@ -33,23 +33,48 @@ export interface LostGrant {
   readonly audience: string;
 }
 
-/** What a change of PUBLIC_URL has cut off, as committed; the first `limit` at least, where there are so many. */
+export interface Look {
+  /** Ends with the page by which so many are found. */
+  readonly most: number;
+  /** Ends when so many grants were looked at, whatever became of them; else with the last one. */
+  readonly looks?: number;
+  readonly signal?: AbortSignal;
+}
+
+type Where = Pick<Directory, "storage" | "public_url">;
+
+/** What a change of PUBLIC_URL has cut off, as committed. A page of grants takes three statements at most. */
 export async function listLostGrants(
-  directory: Pick<Directory, "storage" | "public_url">,
-  limit: number,
+  directory: Where,
+  { most, looks = Number.POSITIVE_INFINITY, signal }: Look,
 ): Promise<readonly LostGrant[]> {
-  const { storage, public_url } = directory;
   const lost: LostGrant[] = [];
-  for await (const grants of pagesElsewhere(storage.read, public_url)) {
-    for (const { account_id, client_id, audience } of grants) {
-      const account = await readAccount(directory, account_id);
-      const of = account && accountElsewhere(account, public_url, audience);
-      if (!of) continue;
-      const held = await listGrants(directory, account_id, { client_id });
-      if (held.some((grant) => isNamed(account, public_url, of, grant.audience))) continue;
-      lost.push({ account, of, client_id, audience });
-    }
-    if (lost.length >= limit) break;
+  let looked = 0;
+  for await (const page of pagesLookedAt(directory.storage.read, directory.public_url)) {
+    signal?.throwIfAborted();
+    lost.push(...(await lostOf(directory, page)));
+    looked += page.length;
+    if (lost.length >= most || looked >= looks) break;
   }
   return lost;
 }
+
+async function lostOf(directory: Where, page: readonly Looked[]): Promise<readonly LostGrant[]> {
+  const { storage, public_url } = directory;
+  const elsewhere = page.flatMap(({ elsewhere: audience, ...grant }) =>
+    audience === null ? [] : { ...grant, audience },
+  );
+  const accounts = await readAccounts(directory, [...new Set(elsewhere.map(({ account_id }) => account_id))]);
+  const cut = elsewhere.flatMap(({ account_id, client_id, audience }) => {
+    const account = accounts.get(account_id);
+    const of = account && accountElsewhere(account, public_url, audience);
+    return of ? { account, of, client_id, audience } : [];
+  });
+  const enough = ({ account, of, client_id }: LostGrant): readonly Holding[] =>
+    namesHere(account, public_url, of).map((audience) => ({ account_id: account.account_id, client_id, audience }));
+  const asked = new Map(cut.flatMap(enough).map((one) => [keyOf(one), one]));
+  const held = new Set((await selectHeld(storage.read, [...asked.values()])).map(keyOf));
+  return cut.filter((grant) => !enough(grant).some((one) => held.has(keyOf(one))));
+}
+
+const keyOf = ({ client_id, audience }: Holding): string => `${client_id} ${audience}`;
