@@ -57,5 +57,5 @@ export async function formerAddresses(storage: Storage, public_url: string): Pro
 
 function lineOf(account_id: string, { names, api_audiences, grants, logins }: Lost): string {
   const remedy = `latchkey account set ${account_id} 'api_audiences=${JSON.stringify([...api_audiences, ...names]).replaceAll("'", "'\\''")}'`;
-  return `${grants} grant(s) and ${logins} login(s) of ${account_id} are for ${[...names].join(", ")}. If that was this server, run: ${remedy}`;
+  return `${grants} grant(s) and ${logins} login(s) of ${account_id} are for ${[...names].join(", ")}. If that was this server, and no other is there by now (tokens for it would be good here), run: ${remedy}`;
 }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { often } from "../../test/support/often.ts";
 import type { Bearer } from "../http/contract.ts";
-import { checkHoldsAll, coverageOf, heldNow } from "./scopes.ts";
+import { checkHoldsAll, coverageOf, heldNow, isOurs } from "./scopes.ts";
 
 /** What the words of `coverageOf` mean, one scope against one. */
 function covers(held: string, wanted: string): boolean {
@@ -14,6 +14,16 @@ function covers(held: string, wanted: string): boolean {
 }
 
 describe("scopes", () => {
+  it("are another service's where operations here ask for none of what they name", () => {
+    const ours = ["admin:accounts", "accounts:write", "customer_customers:read", "user:customers", "openid"];
+    expect([...ours, "create:accounts:auth:refresh_token", "write:accounts:/auth/users"].filter(isOurs)).toHaveLength(
+      7,
+    );
+    expect(["orders:read", "read:orders", "admin:checkout", "accounts2:read", "words", "a:b:c"].filter(isOurs)).toEqual(
+      [],
+    );
+  });
+
   it("cover themselves, and admin, write and read what is below them", () => {
     const verbs = ["admin", "write", "read", "create", "user", "Read", ""];
     const parts = [

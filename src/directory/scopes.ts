@@ -96,6 +96,12 @@ function isBelow(tops: readonly string[], path: string): boolean {
   return last !== undefined && path.startsWith(last);
 }
 
+/** Whether it speaks about the person, or names what operations here ask for: no word of another service's own. */
+export function isOurs(scope: string): boolean {
+  const [, resource = ""] = /^[a-z]+:([a-z_]+)/.exec(nowOf(scope)) ?? [];
+  return isPersonal(scope) || OURS.has(resource);
+}
+
 /**
  * Whoever can obtain or change what a client is trusted with must hold every scope of it, or they would raise themselves.
  * A scope at another API is that API's own affair: the account's administrator may hand it out.

@@ -1,6 +1,7 @@
 import { type Account, canonicalAccountId, issuerOf, ownerOf } from "../accounts/account.ts";
 import { readAccounts } from "../accounts/find-account.ts";
 import type { Directory } from "../directory.ts";
+import { isOurs } from "../scopes.ts";
 import { audiencesOf, urlsOf } from "./audience.ts";
 import { type Holding, type Looked, pagesLookedAt, selectHeld } from "./store.ts";
 
@@ -24,7 +25,10 @@ const namesHere = (account: Account, public_url: string, account_id: string): re
     ? audiencesOf(account, public_url, issuerOf(public_url, account_id))
     : urlsOf(account_id, public_url);
 
-/** A grant for an account API whose client holds none for it at the address of now. */
+/**
+ * A grant for an account API whose client holds none for it at the address of now. One whose scopes are all another service's
+ * words is for that one, whose URLs may look alike.
+ */
 export interface LostGrant {
   readonly account: Account;
   /** The account whose API it was for. */
@@ -61,9 +65,7 @@ export async function listLostGrants(
 
 async function lostOf(directory: Where, page: readonly Looked[]): Promise<readonly LostGrant[]> {
   const { storage, public_url } = directory;
-  const elsewhere = page.flatMap(({ elsewhere: audience, ...grant }) =>
-    audience === null ? [] : { ...grant, audience },
-  );
+  const elsewhere = page.filter(({ scope }) => scope && (scope.length === 0 || scope.some(isOurs)));
   const accounts = await readAccounts(directory, [...new Set(elsewhere.map(({ account_id }) => account_id))]);
   const cut = elsewhere.flatMap(({ account_id, client_id, audience }) => {
     const account = accounts.get(account_id);

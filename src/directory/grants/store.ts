@@ -64,27 +64,30 @@ export function pagesOfGrants(db: Database, account_id: string, filter: GrantFil
   });
 }
 
-/** A grant of any account, with its audience where that is something like an account API at another address. */
-export type Looked = Pick<Grant, "account_id" | "id" | "client_id"> & { readonly elsewhere: string | null };
+/** A grant of any account, with its scope where it is for something like an account API at another address. */
+export type Looked = Pick<Grant, "account_id" | "id" | "client_id" | "audience"> & {
+  readonly scope: readonly string[] | null;
+};
 
 /** A page of them. */
 const LOOKED = 100;
 
 /** Live grants, of all accounts: pages of so many that are looked at, however few of them are at another address. */
 export function pagesLookedAt(db: Database, public_url: string): AsyncIterable<readonly Looked[]> {
-  const elsewhere = sql<string | null>`case when ${isElsewhere(public_url)} and ${ofLiveClient} then audience end`;
-  return inPages<Looked>(LOOKED, (last) =>
-    db
+  const scope = sql<string | null>`case when ${isElsewhere(public_url)} and ${ofLiveClient} then scope end`;
+  return inPages<Looked>(LOOKED, async (last) => {
+    const rows = await db
       .selectFrom("grants")
-      .select(["account_id", "id", "client_id", elsewhere.as("elsewhere")])
+      .select(["account_id", "id", "client_id", "audience", scope.as("scope")])
       .where(sql<boolean>`(account_id, id) > (${last?.account_id ?? ""}, ${last?.id ?? ""})`)
       // Within `is true` no index of the live ones fits it, by which SQLite would begin each page anew (by-key.ts).
       .where(sql<boolean>`(deleted_at is null) is true`)
       .orderBy("account_id")
       .orderBy("id")
       .limit(LOOKED)
-      .execute(),
-  );
+      .execute();
+    return rows.map((row) => ({ ...row, scope: row.scope === null ? null : (JSON.parse(row.scope) as string[]) }));
+  });
 }
 
 /** What a client may hold. */

@@ -26,6 +26,6 @@ async function tell(directory: Directory, log: Logger, signal: AbortSignal): Pro
   const [audiences, accounts] = [lost.map(({ audience }) => audience), lost.map(({ account }) => account.account_id)];
   log.warn(
     { audiences: [...new Set(audiences)], accounts: [...new Set(accounts)] },
-    "grants are for the account API at another address than PUBLIC_URL, and of no use here: latchkey doctor says what to do",
+    "grants are for an account API at another address than PUBLIC_URL: if that was this server, latchkey doctor says what to do",
   );
 }
