@@ -1,7 +1,7 @@
 /** Binding codes: whoever holds one of a person's two factors has so many sent, and keeps nobody else from theirs. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, inbox, type Tenant } from "../support/latchkey.ts";
+import { call, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, QUICK_HASH, token } from "../support/people.ts";
 import { code } from "../support/replies.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
@@ -31,13 +31,15 @@ describeOnBothEngines("binding codes", (engine) => {
     return answers;
   };
   const newest = async (to: string) => (await inbox(scene.tenant, to))[0]?.verification_code ?? "";
-  /** Up to the page that waits for the binding code. */
-  const challengeAt = async (surfer: Surfer, email: string) => {
+  /** Up to the page that asks for the second factor. */
+  const halfwayAt = async (surfer: Surfer, email: string) => {
     const page = await surfer.visit(scene.address(undefined, { prompt: "login" }));
     const waiting = await surfer.act(page, "identify", { identifier: email });
-    const halfway = await surfer.act(waiting, "code", { code: await newest(email) });
-    return surfer.act(halfway, "challenge", { channel: "sms" });
+    return surfer.act(waiting, "code", { code: await newest(email) });
   };
+  /** … and on to the one that waits for its code. */
+  const challengeAt = async (surfer: Surfer, email: string) =>
+    surfer.act(await halfwayAt(surfer, email), "challenge", { channel: "sms" });
   const sent = [200, undefined];
   const refused = [429, "too_many_requests"];
 
@@ -121,5 +123,37 @@ describeOnBothEngines("binding codes", (engine) => {
     expect((await inbox(tenant, phone_number)).length, "at once").toBe(3);
     const done = await surfer.act(wrong, "factor", { code: await newest(phone_number) });
     expect(answered(done).get("code")).toBeTruthy();
+  });
+
+  it("come once to who presses several times at once, at whichever process, and are asked for once", async () => {
+    const { latchkey, tenant } = scene;
+    const { config, database } = latchkey;
+    const { id, email, phone_number } = await addGuarded(tenant);
+    const surfer = openSurfer(latchkey);
+    const halfway = await halfwayAt(surfer, email);
+    const processes: Latchkey[] = [latchkey];
+    if (engine === "postgres")
+      processes.push({ ...(await startLatchkey(engine, { database, public_url: config.public_url })), config });
+    const press = (at: Latchkey) => {
+      const one = openSurfer(at);
+      for (const [name, value] of surfer.jar) one.jar.set(name, value);
+      return one.act(halfway, "challenge", { channel: "sms" });
+    };
+    for (const messages of [1, 2]) {
+      const shown = await Promise.all([...processes, ...processes, ...processes, ...processes].map(press));
+      for (const { html } of shown) expect(html).toContain(`A code is on its way to ••• ${phone_number.slice(-2)}.`);
+      expect(await inbox(tenant, phone_number)).toHaveLength(messages);
+      await letCodesRest(latchkey, tenant.account_id, 31);
+    }
+    const { read } = latchkey.server.core.storage;
+    const of_person = read
+      .selectFrom("budgets")
+      .select("count")
+      .where("budget", "in", ["factor_send", "factor_send_all"]);
+    const counts = await of_person.where("subject", "like", `${id}%`).execute();
+    expect(counts.map(({ count }) => Number(count))).toEqual([2, 2]);
+    const done = await surfer.act(await surfer.visit(halfway.url), "factor", { code: await newest(phone_number) });
+    expect(answered(done).get("code")).toBeTruthy();
+    for (const other of processes.slice(1)) await other.stop();
   });
 });

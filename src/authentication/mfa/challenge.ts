@@ -5,8 +5,8 @@ import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { spokenOf } from "../../http/languages.ts";
-import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, longestWait, spendBudgets } from "../../limits/limits.ts";
+import type { BudgetRefusal, Charge } from "../../limits/budgets.ts";
+import { chargeAll, giveBackIn, longestWait, takeBudgetsIn } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -41,6 +41,8 @@ export interface ChallengeRequest extends Occasion {
   readonly own?: string | undefined;
   /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
   readonly locale: string | undefined;
+  /** Keeps the oob_code for whoever asks; false where they asked for another at once: this one is sent to nobody then. */
+  readonly keep?: (tx: Transaction, oob_code: Secret) => Promise<boolean>;
 }
 
 /**
@@ -72,18 +74,26 @@ export async function challengeFactor(
   const { challenge_id, key_version, counter } = newChallenge(master_keys, bindingCode(account_id)).challenge;
   const parts = { challenge_id: base64url(challenge_id), key_version, counter };
   const challenge: OobChallenge = { login_id: pending.id, channel, target, ...parts };
-  await (unproved ? chargeAsker : chargeSender)(directory, request);
-  await storage.write(async (tx) => {
+  const oob_code = sealTicket(master_keys, oobTicket(account_id), challenge, { part: target, longest: LONGEST_TARGET });
+  const charges = unproved ? [] : senderCharges(directory, request);
+  if (unproved) await chargeAsker(directory, request);
+  const refused = await storage.write(async (tx) => {
+    const refusal = await takeBudgetsIn(tx, charges, now);
+    if (refusal) return refusal;
+    if (request.keep && !(await request.keep(tx, oob_code))) return void (await giveBackIn(tx, charges, now));
     // Whoever only knows a name spends nothing of what its owner may have sent, nor is told what that is.
     const silent: Charge = { account_id, budget: "recovery_send", subject: user_id };
     const beyond = unproved && longestWait(await chargeAll(tx, [silent], now)) !== undefined;
     const reach = await (beyond ? withheld : reached)(tx, account, recipient, now);
     const locale = spokenOf(request.locale, user?.locale, account.settings.locale);
-    await send(tx, { ...request, channel }, challenge, reach, locale);
+    return send(tx, { ...request, channel }, challenge, reach, locale);
   });
+  if (refused) throw tooMany(refused);
   nudge();
-  return sealTicket(master_keys, oobTicket(account_id), challenge, { part: target, longest: LONGEST_TARGET });
+  return oob_code;
 }
+
+const tooMany = ({ retry_after }: BudgetRefusal) => refuse("too_many_requests", { retry_after });
 
 /** @throws 429 too_many_requests by what whoever began the recovery sent. */
 async function chargeAsker(
@@ -91,26 +101,24 @@ async function chargeAsker(
   { account, pending: { asker, client_id }, now }: ChallengeRequest,
 ): Promise<void> {
   const refused = asker && (await takeCommon(directory, account, { ...asker, client_id }, now, "recovery "));
-  if (refused) throw refuse("too_many_requests", { retry_after: refused.retry_after });
+  if (refused) throw tooMany(refused);
 }
 
 /**
  * Whoever holds one of two factors can begin as many logins as they like: what they have sent from where they are, of IPv6
  * from a whole site, takes nothing of what others have sent elsewhere, and a browser that knows the person waits for nobody.
- *
- * @throws 429 too_many_requests.
  */
-async function chargeSender(
-  { storage, master_keys }: Directory,
-  { account: { account_id }, pending, source, own, now }: ChallengeRequest,
-): Promise<void> {
+function senderCharges(
+  { master_keys }: Directory,
+  { account: { account_id }, pending, source, own }: ChallengeRequest,
+): readonly Charge[] {
   const { user_id } = pending.subject;
   const placeOf = (address: string) =>
     siteSubject(master_keys, account_id, address) ?? sourceSubject(master_keys, account_id, address);
   const from = own ?? (source === null ? "nowhere" : placeOf(source));
   const there: Charge = { account_id, budget: "factor_send", subject: `${user_id} ${from}` };
   const in_all: Charge = { account_id, budget: "factor_send_all", subject: user_id };
-  await spendBudgets(storage, own === undefined ? [there, in_all] : [there], now);
+  return own === undefined ? [there, in_all] : [there];
 }
 
 /** What reaches nobody, since they have got enough, asks the database for as much as what does. */

@@ -2,7 +2,7 @@ import { newBrowser } from "../../authentication/sessions/session.ts";
 import { refuse } from "../../errors.ts";
 import { sameBytes } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
 import { selectRequest, updateBound, updateProgress, updateProgressAsRead } from "./store.ts";
@@ -60,9 +60,18 @@ export async function noteProgress(
   request: AuthorizationRequest,
   progress: Progress,
 ): Promise<void> {
-  const { browser_digest } = request;
-  const noting = directory.storage.write((tx) => updateProgressAsRead(tx.db, request, browser_digest, progress));
-  if (!(await noting)) throw gone();
+  await directory.storage.write((tx) => noteProgressIn(tx, request, progress));
+}
+
+/** As `noteProgress`, part of a write transaction. @returns whether nobody was somewhere else by then. */
+export async function noteProgressIn(
+  { db }: Transaction,
+  request: AuthorizationRequest,
+  progress: Progress,
+): Promise<boolean> {
+  const noted = await updateProgressAsRead(db, request, request.browser_digest, progress);
+  if (noted === undefined) throw gone();
+  return noted;
 }
 
 export const gone = () =>

@@ -69,23 +69,27 @@ export async function updateProgress(
   return rows.length === 1;
 }
 
-/** Leaves alone what has moved on since it was read. @returns as updateProgress. */
+/**
+ * Leaves alone what has moved on since it was read.
+ *
+ * @returns whether it had not; undefined when the request is gone, or another browser's.
+ */
 export async function updateProgressAsRead(
   db: Database,
   { account_id, id, progress: read }: AuthorizationRequest,
   browser_digest: Uint8Array | null,
   progress: Progress,
-): Promise<boolean> {
-  const stands = sql<boolean>`progress = ${JSON.stringify(read)}`;
-  const rows = await db
+): Promise<boolean | undefined> {
+  const noted = JSON.stringify(progress);
+  const [row] = await db
     .updateTable("authorization_requests")
-    .set({ progress: sql`case when ${stands} then ${JSON.stringify(progress)} else progress end` })
+    .set({ progress: sql`case when progress = ${JSON.stringify(read)} then ${noted} else progress end` })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("browser_digest", "=", browser_digest && Buffer.from(browser_digest))
-    .returning("id")
+    .returning("progress")
     .execute();
-  return rows.length === 1;
+  return row && row.progress === noted;
 }
 
 /** @returns false when it was used. */

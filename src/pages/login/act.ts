@@ -26,7 +26,7 @@ import { checkClass } from "../../oauth/browser/answer-with-code.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
 import { agreementTo } from "../../oauth/browser/needs-consent.ts";
-import { noteProgress, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
+import { noteProgress, noteProgressIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal, waitsNoMore } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import { recordConsent } from "../../oauth/consents/consent.ts";
@@ -34,7 +34,7 @@ import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 
 export interface Act {
@@ -204,8 +204,8 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
 }
 
 /**
- * The app needs no message: what was sent before is waited for no more. Whoever asks for a message once more soon after the
- * last one is sent none, as with the first code: another one would make the one that is on its way worthless.
+ * The app needs no message: what was sent before is waited for no more. Whoever asks for a message once more, at once
+ * or soon after the last one, is sent none, as with the first code: another would make the one that is on its way worthless.
  */
 async function challenge(oauth: Oauth, acting: Acting, named: string | undefined): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
@@ -222,10 +222,13 @@ async function challenge(oauth: Oauth, acting: Acting, named: string | undefined
   const sender = senderOf(account, ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
   const known = await knowsUser(oauth.directory, account.account_id, opened.browser, pending.subject.user_id);
   const from = { source, own: known ? base64url(opened.browser) : undefined };
-  const about = { account, pending, channel, sender, ...from, locale, actor: client.id, facts, now };
-  const oob_code = reveal(await challengeFactor(oauth, about));
-  const sent = { oob_code, oob_channel: channel, asked_at: instant(now), again };
-  await saveProgress(oauth, request, { mfa_token, ...sent, another: true });
+  const sent = { mfa_token, oob_channel: channel, asked_at: instant(now), again, another: true };
+  const keep = (tx: Transaction, oob_code: Secret) =>
+    noteProgressIn(tx, request, { ...sent, oob_code: reveal(oob_code) });
+  await challengeFactor(oauth, {
+    ...{ account, pending, channel, sender, ...from },
+    ...{ keep, locale, actor: client.id, facts, now },
+  });
 }
 
 async function showFactor(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {
