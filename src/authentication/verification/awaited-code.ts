@@ -1,5 +1,5 @@
 import type { Account } from "../../directory/accounts/account.ts";
-import { type Database, instant, type Storage } from "../../storage/storage.ts";
+import { instant, type Storage } from "../../storage/storage.ts";
 import { isShut } from "./guess-window.ts";
 import { selectGuessWindow } from "./people-store.ts";
 import { type CodeRow, selectCode, selectLoginSession } from "./store.ts";
@@ -18,8 +18,8 @@ export async function awaitedCode(
   now: number,
 ): Promise<Awaited> {
   const session = await selectLoginSession(read, account_id, login_session_id, instant(now));
-  const code = session && (await findSessionCode(read, account_id, session.code_id, now));
-  if (!code) return "none";
+  const code = session && (await selectCode(read, account_id, session.code_id));
+  if (!code || code.spent_at !== null || code.expires_at <= instant(now)) return "none";
   const window = await selectGuessWindow(read, account_id, session.person);
   return becameOf(code, isShut(window, settings.numeric_guess_limit, instant(now)));
 }
@@ -29,16 +29,4 @@ export function becameOf({ format, guesses, guess_limit }: CodeRow, shut: boolea
   if (format !== "numeric") return "open";
   if (shut) return "closed";
   return guesses < guess_limit ? "open" : "dead";
-}
-
-/** Undefined where it was spent or has expired. */
-export async function findSessionCode(
-  db: Database,
-  account_id: string,
-  code_id: string | null,
-  now: number,
-): Promise<CodeRow | undefined> {
-  if (code_id === null) return undefined;
-  const code = await selectCode(db, account_id, code_id);
-  return code && code.spent_at === null && code.expires_at > instant(now) ? code : undefined;
 }

@@ -104,6 +104,31 @@ describeOnBothEngines("the code that is sent", (engine) => {
     ]);
   });
 
+  it("goes out alone within half a minute, where another one lives that did; not in place of one that is worth nothing", async () => {
+    const who = await reachable();
+    const told = async (seconds: number, fields: Parameters<typeof send>[1] = {}) => {
+      await send(who, { ...fields, ...after(seconds) }, numeric);
+      const all = await events(who);
+      return all.find(({ created_at }) => created_at === instant(now + seconds * SECOND))?.context.withheld ?? "sent";
+    };
+    const [a, b] = [{ login_session_id: "a" }, { login_session_id: "b" }];
+    expect([await told(0, a), await told(400, b), await codes(who)]).toMatchObject(["sent", "sent", { length: 2 }]);
+    expect(await told(401, a), "the other one of two").toBe("sent a moment ago");
+    expect([await told(402, { ...a, connection: sms }), await told(430, a)]).toEqual(["sent", "sent a moment ago"]);
+    expect(await told(432, a)).toBe("sent");
+    await setCodes(who, { guesses: 5 });
+    expect(await told(433, a), "in place of a dead one").toBe("sent");
+    await setCodes(who, { spent_at: instant(now) });
+    expect([await told(434), await told(435)]).toEqual(["sent", "sent a moment ago"]);
+    const [c, d] = [{ login_session_id: "c" }, { login_session_id: "d" }];
+    expect([await told(500, c), await told(501, { ...c, connection: sms })]).toEqual(["sent", "sent"]);
+    expect([await told(502, d), (await codes(who)).length], "a new one, since that went elsewhere").toEqual([
+      "sent a moment ago",
+      5,
+    ]);
+    expect([await told(532, d), (await codes(who)).length]).toEqual(["sent", 5]);
+  });
+
   it("is of the format that its client has now, and lives", async () => {
     const who = await open();
     await send(who);

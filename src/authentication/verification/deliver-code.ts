@@ -7,7 +7,7 @@ import { type Instant, instant, type Transaction } from "../../storage/storage.t
 import type { CodeFormat } from "../codes/code.ts";
 import { enqueueMessage, senderOf } from "../messages/enqueue-message.ts";
 import { withhold } from "../messages/sms-limits.ts";
-import { becameOf, findSessionCode } from "./awaited-code.ts";
+import { becameOf } from "./awaited-code.ts";
 import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
@@ -29,7 +29,8 @@ const PAUSE = budgets.send_pause.window * 1_000;
 /**
  * The code that this request sends: the pending one of its connection while that has half its life left, else a second
  * one, never a third. A resend sends its session's code and no other, also over another connection, unless that is
- * numeric and wrong guesses killed it or closed those of the person.
+ * numeric and wrong guesses killed it or closed those of the person. Soon after one of the login was sent that may still be
+ * entered, nothing goes out over its connection.
  */
 export async function deliverCode(
   tx: Transaction,
@@ -38,17 +39,19 @@ export async function deliverCode(
   login: Login,
   { window, locale }: PersonNow,
 ): Promise<Delivery> {
-  const { account, connection, now } = request;
+  const { account, client, connection, now } = request;
   const closed = isShut(window, account.settings.numeric_guess_limit, instant(now));
-  const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
-  const begun = login.resumed ? await findSessionCode(tx.db, account.account_id, login.code_id, now) : undefined;
+  const format: CodeFormat = closed ? "typable" : client.settings.code_format;
+  const { audience, person } = login;
+  const key = { account_id: account.account_id, client_id: client.id, audience, person };
+  const live = await selectLiveCodes(tx.db, key, instant(now));
+  const begun = login.resumed ? live.find(({ id }) => id === login.code_id) : undefined;
   if (login.resumed && !begun) return { code: undefined, withheld: "the code was redeemed" };
-  const again = begun && becameOf(begun, closed) === "open" ? begun : undefined;
-  const pending = again ?? (await findPending(tx, request, login, format));
+  const open = live.filter((code) => becameOf(code, closed) === "open");
+  const pending = open.find((code) => code === begun) ?? findPending(open, request, format);
   const signup = begun ? begun.signup === 1 : login.signup;
   const code = pending ?? (await newCode(tx, directory, request, { ...login, signup }, format));
-  const paused = pending !== undefined && sentJustNow(pending, connection.name, now);
-  if (paused) return { code, withheld: "sent a moment ago" };
+  if (open.some((one) => sentJustNow(one, connection.name, now))) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
   const standing = login.user_id === null ? "new" : request.own === null ? "known" : "own";
   const recipient = { strategy: connection.strategy, to, country: login.country, standing } as const;
@@ -57,11 +60,11 @@ export async function deliverCode(
   if (pending) await noteSent(tx, request, login, code, reached);
   const host = pageHost(directory.public_url, login.audience);
   // At the hosted login whoever guesses may ask too: their code is told like every other code, the guesses in a message of their own.
-  const told = host === undefined && closed && request.client.settings.code_format === "numeric";
+  const told = host === undefined && closed && client.settings.code_format === "numeric";
   const purpose = purposeOf(request, signup, told);
   await enqueueMessage(tx, {
     account,
-    sender: senderOf(account, request.client, host),
+    sender: senderOf(account, client, host),
     code,
     kind: "verification",
     purpose,
@@ -84,16 +87,12 @@ function purposeOf({ purpose }: SendRequest, signup: boolean, closed: boolean): 
  * Among codes that went over this connection alone, since reading one that went over two proves less; only where two such
  * live already, it is the newer of them. One that was just sent has no second beside it yet.
  */
-async function findPending(
-  tx: Transaction,
-  { account, client, connection, now }: SendRequest,
-  { audience, person }: Login,
+function findPending(
+  open: readonly CodeRow[],
+  { connection, now }: SendRequest,
   format: CodeFormat,
-): Promise<CodeRow | undefined> {
-  const login = { account_id: account.account_id, client_id: client.id, audience, person };
-  const live = await selectLiveCodes(tx.db, login, instant(now));
-  const isUsable = (code: CodeRow) => code.format === format && becameOf(code, false) === "open";
-  const usable = live.filter((code) => code.connections !== null && isUsable(code));
+): CodeRow | undefined {
+  const usable = open.filter((code) => code.connections !== null && code.format === format);
   const own = usable.filter((code) => wentOverAlone(code, connection.name));
   const [newest] = own;
   if (!newest) {
