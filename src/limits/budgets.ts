@@ -30,7 +30,7 @@ export const budgets = {
     counts: "requests naming one identifier, without those in its pause",
   },
   send_pause: {
-    limit: 1,
+    limit: Number.POSITIVE_INFINITY,
     window: 30,
     counts:
       "requests for one login over one connection: refuses nobody, but for so long nothing more is sent there, nor is more taken of what its recipient may get",
@@ -218,6 +218,11 @@ export interface Charge extends BudgetKey {
   readonly cost?: number;
   /** A setting's value in place of the table's. */
   readonly limit?: number;
+  /**
+   * A step that is taken before it: who comes second there takes nothing here, but nor do they go where nothing is left.
+   * Undefined where it is taken each time.
+   */
+  readonly once_in?: Charge | undefined;
 }
 
 export interface Taken {
@@ -234,6 +239,8 @@ export interface BudgetRefusal {
   readonly retry_after: number;
   /** None of them has refused another in its window before. */
   readonly first: boolean;
+  /** Which of them they are. */
+  readonly by: readonly BudgetName[];
 }
 
 export function limitOf(charge: Charge): number {

@@ -47,12 +47,6 @@ export const takeBudgetsIn = (tx: Transaction, steps: Steps, now: number): Promi
     take: (charges) => chargeAll(tx, charges, now),
   });
 
-/** What `takeBudgets` refuses without taking anything: one of several is used up, and has refused somebody. */
-export async function refusedBefore(storage: Storage, steps: Steps, now: number): Promise<BudgetRefusal | undefined> {
-  const charges = steps.flat();
-  return toldBefore(charges, await peekBudgets(storage.read, charges, now));
-}
-
 type Ask = (charges: readonly Charge[]) => Promise<readonly Taken[]>;
 
 async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | "take", Ask>>) {
@@ -66,8 +60,9 @@ async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | 
   const open = steps.map((step) => [step].flat().filter((charge) => !full.includes(charge)));
   const asked: Charge[] = [];
   const taken: Taken[] = [];
-  for (const step of [full, ...open]) {
-    if (step.length === 0) continue;
+  for (const next of [full, ...open]) {
+    if (next.length === 0) continue;
+    const step = next.map((charge) => unlessPaid(charge, asked, taken));
     asked.push(...step);
     taken.push(...(await take(step)));
     const refusal = refusalOf(asked, taken, FIRST);
@@ -77,6 +72,12 @@ async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | 
     return refusal;
   }
   return undefined;
+}
+
+/** As `once_in` has it. */
+function unlessPaid(charge: Charge, asked: readonly Charge[], taken: readonly Taken[]): Charge {
+  const first = charge.once_in && taken[asked.indexOf(charge.once_in)];
+  return first && first.count > 1 ? { ...charge, cost: 0, limit: limitOf(charge) - 1 } : charge;
 }
 
 function toldBefore(charges: readonly Charge[], seen: readonly Taken[]): BudgetRefusal | undefined {
@@ -90,10 +91,12 @@ const FIRST = 1;
 const isBeyond = (charge: Charge, taken: Taken | undefined, by: number): boolean =>
   taken !== undefined && taken.count > limitOf(charge) + by;
 
-function refusalOf(charges: readonly Charge[], taken: readonly Taken[], by: number): BudgetRefusal | undefined {
+function refusalOf(charges: readonly Charge[], taken: readonly Taken[], beyond: number): BudgetRefusal | undefined {
   const retry_after = longestWait(taken);
   if (retry_after === undefined) return undefined;
-  return { retry_after, first: !charges.some((charge, place) => isBeyond(charge, taken[place], by)) };
+  const first = !charges.some((charge, place) => isBeyond(charge, taken[place], beyond));
+  const refusing = charges.filter((_, place) => taken[place]?.allowed === false);
+  return { retry_after, first, by: refusing.map(({ budget }) => budget) };
 }
 
 /** What somebody has done too often. */

@@ -89,6 +89,32 @@ describeOnBothEngines("how much may be sent", (engine) => {
     );
   });
 
+  it("looks once before it takes, and takes nothing of the caller's own for what their client may not send", async () => {
+    const who = await open();
+    let looks = 0;
+    const watched = await openTestStorage(engine, (sql) => {
+      if (/from budgets.* union all /s.test(sql)) looks += 1;
+    });
+    const sender = senderOn(() => ({ storage: watched.storage, room: openRoom(watched.storage), now }));
+    for (const own of [null, "admin"]) {
+      looks = 0;
+      expect(await sender.waitOf(await sender.open(), { source: "a", own })).toBe(0);
+      expect(looks, `${own}`).toBe(1);
+    }
+    await watched.close();
+    const settings = { account: { client_sends_per_minute: 1 } };
+    const own = { own: "admin" };
+    expect(await waitsApart(6, who, own, settings)).toEqual([0, 60, 60, 60, 60, 60]);
+    const later = { ...own, now: now + MINUTE };
+    expect(await waitsApart(5, who, later), "four of five are left, and then the common ones").toEqual(
+      Array(5).fill(0),
+    );
+    const mine = storage.read.selectFrom("budgets").select("count").where("account_id", "=", who.account_id);
+    expect((await mine.where("budget", "=", "send_own").execute()).map(({ count }) => Number(count))).toEqual([6]);
+    const paused = mine.where("budget", "=", "send_pause").where("count", ">", 0);
+    expect(await paused.execute(), "of those that were sent").toHaveLength(6);
+  });
+
   it("counts by client, and refuses with a line in the audit trail and nothing else", async () => {
     const who = await open();
     const settings = { account: { client_sends_per_minute: 2 } };

@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { type BudgetName, type BudgetRefusal, type Charge, limitOf } from "../../limits/budgets.ts";
-import { giveBack, refusedBefore, takeBudget, takeBudgets } from "../../limits/limits.ts";
+import type { BudgetName, BudgetRefusal, Charge } from "../../limits/budgets.ts";
+import { type Steps, takeBudgets } from "../../limits/limits.ts";
 import { sourceCharges, sourceSubject } from "../../limits/source.ts";
 import { base64url, hmac } from "../../secrets/digest.ts";
 import type { Login } from "./login.ts";
@@ -33,35 +33,17 @@ export async function chargeSend(directory: Directory, request: SendRequest, log
   const { account, client, connection, source, own, in_place_of_closed, now } = request;
   const { account_id } = account;
   const { identifier, audience, resumed } = login;
-  const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id: client.id };
   const key = master_keys.derive(master_keys.current, account_id, "identifier");
   const subject = base64url(hmac(key, "send", identifier, client.id, connection.name, audience));
   const pause: Charge = { account_id, budget: "send_pause", subject };
-
   if (own !== null) {
-    const mine: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}` };
-    const used_up = await withinPause((paid) => takeBudgets(storage, [ofRecipient(mine, paid)], now));
-    if (!used_up) {
-      const refused = await takeBudgets(storage, [ofClient(account, `own ${client.id}`)], now);
-      if (refused) await giveBack(storage, [pause], now);
-      return { own: true, refused };
-    }
+    const mine: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}`, once_in: pause };
+    const steps = [pause, mine, ofClient(account, `own ${client.id}`)];
+    const refused = await takeBudgets(storage, steps, now);
+    if (!refused?.by.includes("send_own")) return { own: true, refused };
   }
-  const { from_there, in_all } = stepsOf(directory, account, common);
-  // What was refused before leaves nothing: there would be a pause for each name that somebody makes up.
-  const before = await refusedBefore(storage, [...from_there, in_all(false)], now);
-  const at_source = before ?? (await takeBudgets(storage, from_there, now));
-  if (at_source) return { own: false, refused: at_source };
-  const refused = await withinPause((paid) => takeBudgets(storage, [in_all(paid)], now));
-  if (refused) await giveBack(storage, from_there.flat(), now);
-  return { own: false, refused };
-
-  async function withinPause(take: (paid: boolean) => Promise<BudgetRefusal | undefined>) {
-    const begins = (await takeBudget(storage, pause, now)).allowed;
-    const refusal = await take(!begins);
-    if (refusal) await giveBack(storage, [pause], now);
-    return refusal;
-  }
+  const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id: client.id };
+  return { own: false, refused: await takeBudgets(storage, commonSteps(directory, account, common, { pause }), now) };
 }
 
 export interface CommonSend {
@@ -72,51 +54,37 @@ export interface CommonSend {
   readonly client_id: string;
 }
 
-/**
- * Takes what no caller has of its own: first what its source may send to this identifier, then what that may send at all, and
- * last what is its neighbours' and everybody's. `apart` stands before the subjects of sends that take nothing of logins.
- * `now` in milliseconds.
- */
+/** Takes what no caller has of its own. `apart` stands before the subjects of sends that take nothing of logins. */
 export const takeCommon = (
   directory: Directory,
   account: Account,
   common: CommonSend,
   now: number,
   apart: string,
-): Promise<BudgetRefusal | undefined> => {
-  const { from_there, in_all } = stepsOf(directory, account, common, apart);
-  return takeBudgets(directory.storage, [...from_there, in_all(false)], now);
-};
+): Promise<BudgetRefusal | undefined> =>
+  takeBudgets(directory.storage, commonSteps(directory, account, common, { apart }), now);
 
-interface SendSteps {
-  readonly from_there: readonly (readonly Charge[])[];
-  /** `paid`: as in `ofRecipient`. */
-  readonly in_all: (paid: boolean) => readonly Charge[];
-}
-
-function stepsOf(
+/**
+ * First what its source may send to this identifier, then what that may send at all, and last what is its neighbours' and
+ * everybody's.
+ */
+function commonSteps(
   { master_keys }: Directory,
   account: Account,
   { identifier, source, client_id }: CommonSend,
-  apart = "",
-): SendSteps {
+  { apart = "", pause }: { readonly apart?: string; readonly pause?: Charge },
+): Steps {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
-  const in_all = (paid: boolean) => [
-    ...(identifier === null ? [] : [ofRecipient(charge("send_identifier", identifier), paid)]),
-    ofClient(account, `${apart}${client_id}`),
-  ];
-  if (source === null) return { from_there: [], in_all };
+  const of_recipient = identifier === null ? [] : [{ ...charge("send_identifier", identifier), once_in: pause }];
+  const in_all = [...(pause ? [pause] : []), [...of_recipient, ofClient(account, `${apart}${client_id}`)]];
+  if (source === null) return in_all;
   const named = sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
-  const shared = named.map((one) => [{ ...one, subject: `${apart}${one.subject}` }]);
+  const shared = named.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
   const from = sourceSubject(master_keys, account_id, source);
   const of_both = identifier === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`)];
-  return { from_there: [of_both, ...shared], in_all };
+  return [of_both, ...shared, ...in_all];
 }
-
-/** `paid`: somebody has begun a pause, so this takes nothing, but nor does it go where nothing is left. */
-const ofRecipient = (charge: Charge, paid: boolean): Charge =>
-  paid ? { ...charge, cost: 0, limit: limitOf(charge) - 1 } : charge;
 
 const ofClient = ({ account_id, settings }: Account, subject: string): Charge => ({
   account_id,
