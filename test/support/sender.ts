@@ -2,9 +2,8 @@
 import { type SendRequest, type Sent, sendCode } from "../../src/authentication/verification/send.ts";
 import type { AccountSettings } from "../../src/directory/accounts/settings.ts";
 import type { ClientSettings } from "../../src/directory/clients/settings.ts";
-import type { Storage } from "../../src/storage/storage.ts";
 import { insertLogin, type Login } from "./verification.ts";
-import { accountOf, clientOf, type Room, refusalOf } from "./verification-room.ts";
+import { accountOf, clientOf, type Ground, refusalOf } from "./verification-room.ts";
 
 export const facts = { request_id: "r", ip: "192.0.2.1" };
 export const sms = { name: "sms", strategy: "sms" } as const;
@@ -15,12 +14,6 @@ interface Settings {
 }
 
 export const emailOf = (who: Login) => `${who.user_id}@example.com`;
-
-interface Ground {
-  readonly storage: Storage;
-  readonly room: Room;
-  readonly now: number;
-}
 
 /** `ground` is asked at each step, since a suite opens it before its first test. */
 export function senderOn(ground: () => Ground) {

@@ -1,4 +1,5 @@
 /** The room of verification codes without a server around it: what it stands on, and whoever asks. */
+import { afterAll, beforeAll } from "vitest";
 import type { Authentication } from "../../src/authentication/authentication.ts";
 import type { Account } from "../../src/directory/accounts/account.ts";
 import { type AccountSettings, accountSettings } from "../../src/directory/accounts/settings.ts";
@@ -8,7 +9,8 @@ import { openDirectory } from "../../src/directory/directory.ts";
 import type { Refusal } from "../../src/errors.ts";
 import type { Revocations } from "../../src/revocation/revocation.ts";
 import type { MasterKeys } from "../../src/secrets/master-keys.ts";
-import type { Storage } from "../../src/storage/storage.ts";
+import type { Engine, Storage } from "../../src/storage/storage.ts";
+import { openTestStorage } from "./engines.ts";
 import { type Login, test_keys } from "./verification.ts";
 
 export const public_url = "http://localhost:8080";
@@ -40,6 +42,25 @@ export function openRoom(storage: Storage, master_keys: MasterKeys = test_keys):
     revoked,
     nudges: () => nudges,
   };
+}
+
+export interface Ground {
+  readonly storage: Storage;
+  readonly room: Room;
+  /** When it was opened. */
+  readonly now: number;
+}
+
+/** A room on a database of the suite's own, from before its first test until after its last. */
+export function onGround(engine: Engine, use: (ground: Ground) => void | Promise<void>): void {
+  let close = async () => {};
+  beforeAll(async () => {
+    const test = await openTestStorage(engine);
+    close = test.close;
+    const { storage } = test;
+    await use({ storage, room: openRoom(storage), now: storage.now() });
+  });
+  afterAll(() => close());
 }
 
 const made = { name: "The Shop", created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };

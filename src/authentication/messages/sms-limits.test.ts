@@ -1,27 +1,20 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines } from "../../../test/support/engines.ts";
 import { senderOn, sms } from "../../../test/support/sender.ts";
-import { openRoom, type Room } from "../../../test/support/verification-room.ts";
+import { type Ground, onGround } from "../../../test/support/verification-room.ts";
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import { takeBudget } from "../../limits/limits.ts";
-import { instant, type Storage } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import type { SendRequest } from "../verification/send.ts";
 import { enteredFrom } from "./sms-limits.ts";
 
 const MINUTE = 60_000;
 
 describeOnBothEngines("which SMS go out", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
-    now = storage.now();
+  let { storage, room, now } = {} as Ground;
+  onGround(engine, (ground) => {
+    ({ storage, room, now } = ground);
   });
-  afterAll(() => test.close());
   const { open, send, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
 
   it("sends SMS to the account's countries alone, so many a day, and says so in the audit trail alone", async () => {

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines } from "../../../test/support/engines.ts";
 import { emailOf, senderOn, sms } from "../../../test/support/sender.ts";
 import type { Login } from "../../../test/support/verification.ts";
-import { accountOf, openRoom, type Room } from "../../../test/support/verification-room.ts";
+import { accountOf, type Ground, onGround } from "../../../test/support/verification-room.ts";
 import { hostedLogin } from "../../directory/grants/audience.ts";
-import { instant, type Storage } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import { awaitedCode } from "./awaited-code.ts";
 
 const SECOND = 1_000;
@@ -12,17 +12,10 @@ const phone_number = "+4740000001";
 const numeric = { client: { code_format: "numeric" } } as const;
 
 describeOnBothEngines("the code that is sent", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
-    now = storage.now();
+  let { storage, room, now } = {} as Ground;
+  onGround(engine, (ground) => {
+    ({ storage, room, now } = ground);
   });
-  afterAll(() => test.close());
   const { open, send, of, events } = senderOn(() => ({ storage, room, now }));
 
   const after = (seconds: number) => ({ now: now + seconds * SECOND });

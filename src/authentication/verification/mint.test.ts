@@ -1,17 +1,17 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines } from "../../../test/support/engines.ts";
 import { insertLogin, type Login } from "../../../test/support/verification.ts";
 import {
   accountOf,
   clientOf,
-  openRoom,
+  type Ground,
+  onGround,
   public_url,
-  type Room,
   refusalOf,
 } from "../../../test/support/verification-room.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { reveal } from "../../secrets/secret.ts";
-import { instant, type Storage } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import { type MintRequest, mintCode } from "./mint.ts";
 import { redeemCode } from "./redeem.ts";
 
@@ -19,17 +19,10 @@ const MINUTE = 60_000;
 const facts = { request_id: "r", ip: "192.0.2.1" };
 
 describeOnBothEngines("mintCode", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
-    now = storage.now();
+  let { storage, room, now } = {} as Ground;
+  onGround(engine, (ground) => {
+    ({ storage, room, now } = ground);
   });
-  afterAll(() => test.close());
 
   const mint = (who: Login, fields: Partial<MintRequest> = {}) =>
     mintCode(room.directory, {

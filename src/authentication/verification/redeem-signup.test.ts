@@ -1,25 +1,17 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines } from "../../../test/support/engines.ts";
 import { type CodeFields, insertCode, insertLogin, type Login } from "../../../test/support/verification.ts";
-import { accountOf, clientOf, openRoom, type Room, refusalOf } from "../../../test/support/verification-room.ts";
+import { accountOf, clientOf, type Ground, onGround, refusalOf } from "../../../test/support/verification-room.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import type { Storage } from "../../storage/storage.ts";
 import { redeemCode } from "./redeem.ts";
 
 const SECOND = 1_000;
 
 describeOnBothEngines("a code that was sent to who was not known yet", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
-    now = storage.now();
+  let { storage, room, now } = {} as Ground;
+  onGround(engine, (ground) => {
+    ({ storage, room, now } = ground);
   });
-  afterAll(() => test.close());
 
   const redeem = (who: Login, code: Secret, after = 0) =>
     redeemCode(room, {

@@ -1,8 +1,15 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines } from "../../../test/support/engines.ts";
 import { countSubjects } from "../../../test/support/used-up.ts";
 import { insertCode, insertLogin, type Login, test_keys, wrongGuesses } from "../../../test/support/verification.ts";
-import { accountOf, clientOf, openRoom, type Room, refusalOf } from "../../../test/support/verification-room.ts";
+import {
+  accountOf,
+  clientOf,
+  type Ground,
+  onGround,
+  openRoom,
+  refusalOf,
+} from "../../../test/support/verification-room.ts";
 import { listEvents } from "../../audit/list-events.ts";
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
@@ -11,7 +18,7 @@ import { peekBudget, takeBudget } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
-import { instant, type Storage } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import { type RedeemRequest, redeemCode } from "./redeem.ts";
 
 const MINUTE = 60_000;
@@ -23,19 +30,12 @@ interface Settings {
 }
 
 describeOnBothEngines("redeemCode", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
+  let { storage, room, now } = {} as Ground;
   let login: Login;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
+  onGround(engine, async (ground) => {
+    ({ storage, room, now } = ground);
     login = await insertLogin(storage);
-    now = storage.now();
   });
-  afterAll(() => test.close());
 
   const requestOf = (who: Login, code: Secret | string, fields: Partial<RedeemRequest>, settings: Settings) => ({
     account: accountOf(who, settings.account),

@@ -1,28 +1,20 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage } from "../../../test/support/engines.ts";
 import { senderOn, sms } from "../../../test/support/sender.ts";
 import { countSubjects } from "../../../test/support/used-up.ts";
 import { test_keys } from "../../../test/support/verification.ts";
-import { openRoom, type Room } from "../../../test/support/verification-room.ts";
+import { type Ground, onGround, openRoom } from "../../../test/support/verification-room.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { SendRequest } from "./send.ts";
 
 const MINUTE = 60_000;
 
 describeOnBothEngines("how much may be sent", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
-    now = storage.now();
+  let { storage, room, now } = {} as Ground;
+  onGround(engine, (ground) => {
+    ({ storage, room, now } = ground);
   });
-  afterAll(() => test.close());
   const { open, send, waitOf, waits, waitsApart, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
 
   it("counts by identifier, by source, and by both; the longest wait is the one that is told", async () => {

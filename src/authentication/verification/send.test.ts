@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage } from "../../../test/support/engines.ts";
 import { emailOf, facts, senderOn, sms } from "../../../test/support/sender.ts";
 import { insertLogin, type Login, test_keys } from "../../../test/support/verification.ts";
 import {
   accountOf,
   clientOf,
+  type Ground,
+  onGround,
   openRoom,
   public_url,
-  type Room,
   refusalOf,
 } from "../../../test/support/verification-room.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
@@ -31,17 +32,10 @@ function hotThen(storage: Storage, then: () => Promise<void>): Storage["hot"] {
 }
 
 describeOnBothEngines("sendCode", (engine) => {
-  let test: TestStorage;
-  let storage: Storage;
-  let room: Room;
-  let now: number;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    storage = test.storage;
-    room = openRoom(storage);
-    now = storage.now();
+  let { storage, room, now } = {} as Ground;
+  onGround(engine, (ground) => {
+    ({ storage, room, now } = ground);
   });
-  afterAll(() => test.close());
 
   const { open, requestOf, send, waits, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
   /** A change of address, as far as codes are concerned. */
