@@ -96,7 +96,7 @@ describeOnBothEngines("how much may be sent", (engine) => {
     await watched.close();
     const settings = { account: { client_sends_per_minute: 1 } };
     const own = { own: "admin" };
-    expect(await waitsApart(6, who, own, settings)).toEqual([0, 60, 60, 60, 60, 60]);
+    expect(await waitsApart(6, who, own, settings)).toEqual([0, 0, 60, 60, 60, 60]);
     const later = { ...own, now: now + MINUTE };
     expect(await waitsApart(5, who, later), "four of five are left, and then the common ones").toEqual(
       Array(5).fill(0),
@@ -104,7 +104,7 @@ describeOnBothEngines("how much may be sent", (engine) => {
     const mine = storage.read.selectFrom("budgets").select("count").where("account_id", "=", who.account_id);
     expect((await mine.where("budget", "=", "send_own").execute()).map(({ count }) => Number(count))).toEqual([6]);
     const paused = mine.where("budget", "=", "send_pause").where("count", ">", 0);
-    expect(await paused.execute(), "of those that were sent").toHaveLength(6);
+    expect(await paused.execute(), "of those that were sent").toHaveLength(7);
   });
 
   it("counts by client, and refuses with a line in the audit trail and nothing else", async () => {
@@ -142,8 +142,18 @@ describeOnBothEngines("how much may be sent", (engine) => {
     const settings = { account: { client_sends_per_minute: 2 } };
     const stranger = (n: number) => ({ source: `2001:db8:1:${n}::`, email: `p${n}@example.com` });
     for (const [n, wait] of [0, 0, 60, 60].entries()) expect(await waitOf(who, stranger(n), settings)).toBe(wait);
-    expect(await waits(3, who, { own: "admin" }, settings)).toEqual([0, 0, 60]);
+    expect(await waitsApart(3, who, { own: "admin" }, settings)).toEqual([0, 0, 60]);
     expect(await waitOf(who, { now: now + MINUTE, own: "browser" }, settings)).toBe(0);
+  });
+
+  it("takes nothing that others share for what somebody asks again in a pause of their own, and soon counts it as anybody's", async () => {
+    const who = await open();
+    const settings = { account: { client_sends_per_minute: 2 } };
+    const mine = { source: "a", own: "browser" };
+    expect(await waits(15, who, mine, settings)).toEqual([...Array(12).fill(0), 60, 60, 60]);
+    expect(await waitOf(who, { source: "b", own: "another" }, settings), "in that pause").toBe(60);
+    const elsewhere = { email: "else@example.com", source: "b", own: "another" };
+    expect(await waitOf(who, elsewhere, settings), "that somebody has of their own").toBe(0);
   });
 
   it("asks of a login whose code was closed what its source and client may send, and takes nothing of its recipient's", async () => {

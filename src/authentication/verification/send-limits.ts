@@ -7,6 +7,9 @@ import { base64url, hmac } from "../../secrets/digest.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
+/** So often somebody may ask within a pause by sends of their own, which takes nothing: what goes on is what anybody does. */
+const OWN_IN_PAUSE = 10;
+
 export interface ChargedSend {
   /** It is one of those that the caller has of its own. */
   readonly own: boolean;
@@ -17,7 +20,7 @@ export interface ChargedSend {
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
  * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend,
- * nor use up what a client may send of them; after those it shares the common ones. A login whose code was closed gets the
+ * nor use up what a client may send of them; what those do not cover shares the common ones. A login whose code was closed gets the
  * longer one beyond what the identifier may get: whoever used that up may have closed it too. What its source may not send any
  * more, or the identifier not get, takes nothing of what others share: that would be used up by refusals.
  *
@@ -37,10 +40,11 @@ export async function chargeSend(directory: Directory, request: SendRequest, log
   const subject = base64url(hmac(key, "send", identifier, client.id, connection.name, audience));
   const pause: Charge = { account_id, budget: "send_pause", subject };
   if (own !== null) {
-    const mine: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}`, once_in: pause };
-    const steps = [pause, mine, ofClient(account, `own ${client.id}`)];
-    const refused = await takeBudgets(storage, steps, now);
-    if (!refused?.by.includes("send_own")) return { own: true, refused };
+    const once_in: Charge = { ...pause, limit: OWN_IN_PAUSE };
+    const mine: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}`, once_in };
+    const of_client: Charge = { ...ofClient(account, `own ${client.id}`), once_in };
+    const beyond = await takeBudgets(storage, [once_in, mine, of_client], now);
+    if (!beyond) return { own: true, refused: undefined };
   }
   const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id: client.id };
   return { own: false, refused: await takeBudgets(storage, commonSteps(directory, account, common, { pause }), now) };
