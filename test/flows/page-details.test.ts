@@ -212,7 +212,7 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
   });
 
   it("answers a browser at a wrong address, in its language, and a program as ever", async () => {
-    for (const path of ["/nothing", "/v1/accounts", `/v1/accounts/${tenant.account_id}/device/`]) {
+    for (const path of ["/nothing", "/v1/accounts", `/v1/accounts/${tenant.account_id}/devices`]) {
       for (const language of languages) {
         const surfer = openSurfer(latchkey, { "accept-language": language });
         const shown = await surfer.visit(`${latchkey.url}${path}`);

@@ -310,7 +310,7 @@ describe("a page", () => {
         return surfer.visit(`${tenant.issuer}/oauth/logout`, { confirm: "no" });
       },
     ],
-    "at a wrong address": ["This did not work", (surfer) => surfer.visit(`${tenant.issuer}/device/`)],
+    "at a wrong address": ["This did not work", (surfer) => surfer.visit(`${tenant.issuer}/devices`)],
     "after logging out": ["You are logged out", (surfer) => surfer.visit(`${tenant.issuer}/oauth/logout`)],
     "of the sandbox": ["Sandbox inbox", (surfer) => surfer.visit(`${tenant.issuer}/sandbox`)],
     "of the sandbox's messages": ["Sandbox inbox", sandbox],
