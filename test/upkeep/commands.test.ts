@@ -303,14 +303,6 @@ describe("commands that fail", () => {
     const env = { DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY };
     const { code, stderr } = await cli(env, "import", folder);
     expect([code, stderr]).toEqual([1, `${folder} is a folder: name a file.\n`]);
-    const to_name = "a file that latchkey export wrote, or one for moving in, or - for standard input";
-    const placeholder = await cli(env, "import", "<file>");
-    expect([placeholder.code, placeholder.stderr]).toEqual([
-      2,
-      expect.stringContaining(`<file> stands for a name: name ${to_name}.\n`),
-    ]);
-    const missing = await cli(env, "import", "gone.json");
-    expect([missing.code, missing.stderr]).toEqual([1, `gone.json is not there: name ${to_name}.\n`]);
     writeFileSync(join(folder, "half.json"), "{");
     const half = await cli(env, "import", join(folder, "half.json"));
     expect([half.code, half.stderr]).toEqual([

@@ -49,6 +49,20 @@ describeOnBothEngines("every command", (engine) => {
     await database.drop();
   }, 180_000);
 
+  it("that imports says what to name where a file is not there, or only its placeholder", async () => {
+    const database = await createTestDatabase(engine);
+    const env = { DATABASE_URL: database.database_url, MASTER_KEY };
+    const to_name = "a file that latchkey export wrote, or one for moving in, or - for standard input";
+    const placeholder = await cli(env, "import", "<file>");
+    expect([placeholder.code, placeholder.stderr]).toEqual([
+      2,
+      expect.stringContaining(`<file> stands for a name: name ${to_name}.\n`),
+    ]);
+    const missing = await cli(env, "import", "gone.json");
+    expect([missing.code, missing.stderr]).toEqual([1, `gone.json is not there: name ${to_name}.\n`]);
+    await database.drop();
+  });
+
   it("is explained by help with its words, in all spellings", async () => {
     const help = async (...words: string[]) => {
       const { code, stdout, stderr } = await cli({}, ...words);
