@@ -171,8 +171,10 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
       [`${name}/`, name],
     ] as const) {
       const own = await createTenant(latchkey);
-      const grant_types = ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"];
-      const client = await addClient(latchkey, own.account_id, { grant_types, resource_for: ["https://else.example"] });
+      const client = await addClient(latchkey, own.account_id, {
+        grant_types: ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+        resource_for: ["https://else.example"],
+      });
       await addGrant(latchkey, own.account_id, client, other, ["admin:accounts"]);
       await addGrant(latchkey, own.account_id, client, "https://else.example", ["admin:accounts"]);
       const before = await bearerOf(own, client, other);

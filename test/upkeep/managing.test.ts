@@ -58,7 +58,9 @@ describeOnBothEngines("commands that manage", (engine) => {
     expect((await set("sms_daily_budgt=5", "sms_countries=NO,SE")).stderr).toBe(
       "sms_daily_budgt is not a known field (did you mean sms_daily_budget?); sms_countries must be an array: JSON, such as sms_countries='[\"…\"]'.\n",
     );
-    expect((await set("locale=klingon")).stderr).toBe("locale must match ^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$, such as nb or en-GB.\n");
+    expect((await set("locale=klingon")).stderr).toBe(
+      "locale must match ^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$, such as nb or en-GB.\n",
+    );
     const spoken = "locale must be a language that messages are written in: en, nb, sv, da, de.\n";
     expect((await set("locale=zz")).stderr).toBe(spoken);
     expect((await latchkey("account", "create", "P11300001", "--locale", "zz")).stderr).toBe(`--${spoken}`);
