@@ -3,6 +3,7 @@
  * for who may ask they are one API, and a token carries the one that was asked for.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { EXCHANGE } from "../../src/directory/clients/settings.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -91,8 +92,7 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
   });
 
   it("is one to those who agreed to it, and for what a token is exchanged for in their name", async () => {
-    const exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
-    const third = await addClient(latchkey, tenant.account_id, { grant_types: ["authorization_code", exchange] });
+    const third = await addClient(latchkey, tenant.account_id, { grant_types: ["authorization_code", EXCHANGE] });
     const root = "https://agreed.example";
     await addGrant(latchkey, tenant.account_id, third, root, ["orders:read", "orders:write"]);
     const { address, redeem, token } = standardClient(latchkey, tenant, third);
@@ -108,7 +108,7 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
     expect(listed.flatMap(({ audience }: { audience?: string }) => audience ?? [])).toEqual([root]);
     const { access_token: subject_token } = (await redeem(known)).body;
     const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
-    const about = { grant_type: exchange, subject_token, subject_token_type };
+    const about = { grant_type: EXCHANGE, subject_token, subject_token_type };
     // What the person agreed to there holds nothing of what this token has, and is not what is missing.
     for (const audience of [root, `${root}/`])
       expect((await token({ ...about, audience })).body.error, audience).toBe("invalid_scope");
@@ -172,7 +172,7 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
     ] as const) {
       const own = await createTenant(latchkey);
       const client = await addClient(latchkey, own.account_id, {
-        grant_types: ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+        grant_types: ["client_credentials", EXCHANGE],
         resource_for: ["https://else.example"],
       });
       await addGrant(latchkey, own.account_id, client, other, ["admin:accounts"]);
@@ -190,7 +190,7 @@ describeOnBothEngines("an API at the root of a host", (engine) => {
         expect(await ofItself(client, audience, own), audience).toBe("invalid_target");
       const subject_token = await bearerOf(own, client, "https://else.example");
       const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
-      const form = { grant_type: grant_types[1] ?? "", subject_token, subject_token_type };
+      const form = { grant_type: EXCHANGE, subject_token, subject_token_type };
       for (const audience of [named, other]) {
         const asked = { method: "POST", headers: { authorization: basic(client) }, form: { ...form, audience } };
         expect((await call(`${own.base}/oauth/token`, asked)).body, audience).toMatchObject({
