@@ -10,10 +10,11 @@ import type { Revocations } from "../revocation/revocation.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
 import { type Cache, openCache, openRowCache } from "../storage/cache.ts";
 import { type InTurn, openInTurn } from "../storage/in-turn.ts";
-import type { Instant, Storage } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Account } from "./accounts/account.ts";
 import type { Client } from "./clients/client.ts";
 import type { StoredSecret } from "./clients/secret.ts";
+import type { Looked } from "./clients/untried.ts";
 import type { Connection } from "./connections/connection.ts";
 import type { Grant } from "./grants/grant.ts";
 
@@ -33,8 +34,8 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
-  /** By `account origin`: how far looks for a stranger's client that gives way came, at most a minute ago. */
-  readonly untried: Cache<{ from: Instant }>;
+  /** By `account origin`: what was found among strangers' clients, at most a minute ago. */
+  readonly untried: Cache<Looked>;
   /** Lines in which work waits for its turn; the functions below say which an account has. */
   readonly inTurn: InTurn;
 }
@@ -108,6 +109,14 @@ export const changeInTurn = <T>({ inTurn }: Directory, account_id: string, chang
  */
 export const grantInTurn = <T>({ inTurn }: Directory, account_id: string, change: () => Promise<T>): Promise<T> =>
   inTurn(`grants ${account_id}`, change);
+
+/**
+ * Room for strangers' clients, for one newcomer of an account after the other: each holds the account meanwhile.
+ *
+ * @throws 503 temporarily_unavailable when too many wait.
+ */
+export const makeRoomInTurn = <T>({ inTurn }: Directory, account_id: string, make: () => Promise<T>): Promise<T> =>
+  inTurn(`room ${account_id}`, make);
 
 export const cacheKey = (account_id: string, name: string) => `${account_id} ${name}`;
 

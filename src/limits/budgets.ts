@@ -123,7 +123,7 @@ export const budgets = {
   client_login_source: {
     limit: 10,
     window: HOUR,
-    counts: "logins by which strangers' clients that nobody has used lately do not give way, by source",
+    counts: "logins that count as use of strangers' clients that nobody has used lately, by source",
   },
   client_login_site: {
     limit: 100,

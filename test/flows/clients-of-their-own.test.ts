@@ -330,7 +330,7 @@ describeOnBothEngines("clients of their own", (engine) => {
       const made = await db.selectFrom("clients").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
       const kept = db.selectFrom("client_registrations").selectAll().where("client_id", "=", id);
       const registered = await kept.executeTakeFirstOrThrow();
-      const ids = Array.from({ length: 998 }, () => randomUUID());
+      const ids = Array.from({ length: 999 }, () => randomUUID());
       await db
         .insertInto("clients")
         .values(ids.map((id) => ({ ...made, id, client_id: id })))
@@ -339,14 +339,15 @@ describeOnBothEngines("clients of their own", (engine) => {
         .insertInto("client_registrations")
         .values(ids.map((client_id) => ({ ...registered, client_id })))
         .execute();
+      // As if the account had set something at each.
+      const clients = db.updateTable("clients").where("account_id", "=", own.account_id);
+      await clients.set({ untried_since: null }).execute();
     });
-    expect((await register(own, json)).status, "the thousandth").toBe(201);
     expect((await register(own, json)).status).toBe(429);
     expect((await register(own, json, own.token)).status).toBe(201);
     const removed = await call(`${own.base}/auth/clients/${id}`, { method: "DELETE", token: own.token });
     expect(removed.status).toBe(200);
     expect((await register(own, json)).status, "in the room of one that the account deleted").toBe(201);
-    expect((await register(own, json)).status).toBe(429);
   });
 
   it("log people in by the address of their document, without any registration", async () => {

@@ -62,6 +62,11 @@ export async function updateHeld(db: Database, account_id: string, now: Instant)
   return row && fromRow(row);
 }
 
+/** The same, unchanged. */
+export async function selectForUpdate(db: Database, account_id: string): Promise<void> {
+  await db.selectFrom("accounts").select("account_id").where("account_id", "=", account_id).forUpdate().execute();
+}
+
 function fromRow(row: Omit<Account, "settings"> & { readonly settings: string }): HeldAccount {
   const stored = JSON.parse(row.settings) as Partial<AccountSettings>;
   return { account: { ...row, settings: accountSettings(stored) }, stored };

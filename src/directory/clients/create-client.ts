@@ -20,11 +20,11 @@ export interface NewClient {
   readonly settings: Partial<ClientSettings>;
   /** Default: the account makes it. */
   readonly origin?: Client["origin"];
-  /** A stranger's: it gives way to others where nobody agrees to anything at it. */
+  /** A stranger's: it may give way to others, see `untried.ts`. */
   readonly untried?: boolean;
   /** One that it has already, from elsewhere; else one is made for whoever authenticates by a secret. */
   readonly client_secret?: Secret | undefined;
-  /** What else begins with the client (its uuid), in the same transaction. */
+  /** What else begins with the client (its uuid), in the same transaction, before it is there. */
   readonly within?: ((tx: Transaction, id: string) => Promise<void>) | undefined;
 }
 
@@ -49,9 +49,8 @@ export async function createClient(
   const minted = await secretOf(account_id, id, input, now);
   const named = { ...input, account_id, id, secret: minted?.row };
   const client = await directory.storage.write(async (tx) => {
-    const made = await createClientIn(tx, named, actor, now);
     await input.within?.(tx, id);
-    return made;
+    return createClientIn(tx, named, actor, now);
   });
   directory.staff_clients.forget(account_id);
   return { client, client_secret: minted?.client_secret ?? null };

@@ -7,6 +7,10 @@ import type { Client } from "./client.ts";
 /** Clients of strangers: of an account, and where they came from. */
 export type Strangers = Pick<Client, "account_id" | "origin">;
 
+export interface Untried extends Pick<Client, "id"> {
+  readonly untried_since: Instant;
+}
+
 /** So many agreements of one person keep strangers' clients, those that they made last: nobody alone fills an account. */
 const KEEP = 20;
 const LATER = rowOf(
@@ -16,17 +20,18 @@ const LATER = rowOf(
 );
 const AMONG_THE_LAST = `(select count(*) from (select 1 ${LATER} limit ${KEEP}) later) < ${KEEP}`;
 const KEEPS = `${AMONG_THE_LAST} and ${userLives("c.account_id", "c.user_id")}`;
-/** SQL: nobody who lives has it among what they agreed to last. */
-const UNKEPT = `(select 1 ${rowOf("consents c", { account_id: "clients.account_id", client_id: "clients.id" }, KEEPS)} limit 1) is null`;
+/** SQL: not null where somebody who lives has it among what they agreed to last. */
+const KEPT = `(select 1 ${rowOf("consents c", { account_id: "clients.account_id", client_id: "clients.id" }, KEEPS)} limit 1)`;
 
-/** The longest waiting of those that waited at `before` already, and that the account has neither set nor granted anything at. */
-const longestWaiting = (db: Database, { account_id, origin }: Strangers, before: Instant) =>
+/** Those that the account has neither set nor granted anything at, the longest unused first. */
+const untried = (db: Database, { account_id, origin }: Strangers) =>
   db
     .selectFrom("clients")
     .select(["id", "untried_since"])
+    .$narrowType<Untried>()
     .where("account_id", "=", account_id)
     .where("origin", "=", origin)
-    .where("untried_since", "<", before)
+    .where("untried_since", "is not", null)
     .where("deleted_at", "is", null)
     .where("set_by_account", "is", null)
     .where(({ exists, not, selectFrom }) =>
@@ -39,47 +44,43 @@ const longestWaiting = (db: Database, { account_id, origin }: Strangers, before:
         ),
       ),
     )
-    .orderBy("untried_since")
-    .limit(1);
+    .orderBy("untried_since");
 
-/** … that nobody keeps, and none that waits since before `from`: all that it passes by take a look at who agreed to them. */
-const longestUnkept = (db: Database, of: Strangers, from: Instant, before: Instant) =>
-  longestWaiting(db, of, before).where("untried_since", ">=", from).where(sql.raw<boolean>(UNKEPT));
-
-/** After all instants that are written. */
-const ANY = "9";
-
-/** Since when those wait that give way: that nobody keeps, and where there is none of them, the others. */
-export interface Since {
-  readonly unkept: Instant;
-  readonly kept: Instant;
-}
-
-/**
- * `from`: how far another look came. `held`: until this transaction ends; one that another holds is in use. @returns the first that
- * gives way, and how far this look came: all that wait since before `from` are kept.
- */
-export async function selectUntried(
+/** Those that nobody keeps, used since `from` and `before`. All that it passes by take a look at who agreed to them. */
+export function selectUnkept(
   db: Database,
   of: Strangers,
   from: Instant,
-  { unkept, kept }: Since,
-  held = false,
-): Promise<{ readonly id: string | undefined; readonly from: Instant }> {
-  const find = (query: ReturnType<typeof longestWaiting>) =>
-    query.$if(held, (found) => found.forUpdate().skipLocked()).executeTakeFirst();
-  const first = await find(longestUnkept(db, of, from, unkept));
-  if (first) return { id: first.id, from: first.untried_since ?? from };
-  // One that came just now gives way soon, and nobody misses it. Where one is held, that may be whom the room is for.
-  if (!held && (await longestUnkept(db, of, unkept, ANY).executeTakeFirst())) return { id: undefined, from: unkept };
-  return { id: (await find(longestWaiting(db, of, kept)))?.id, from: unkept };
+  before: Instant,
+  limit: number,
+): Promise<readonly Untried[]> {
+  return untried(db, of)
+    .where("untried_since", ">=", from)
+    .where("untried_since", "<", before)
+    .where(sql.raw<boolean>(`${KEPT} is null`))
+    .limit(limit)
+    .execute();
 }
 
-/** Of a stranger's client that waits since before `before`. */
+/** The longest unused that somebody keeps and nobody has used since `before`. */
+export function selectKept(db: Database, of: Strangers, before: Instant): Promise<Untried | undefined> {
+  return untried(db, of)
+    .where("untried_since", "<", before)
+    .where(sql.raw<boolean>(`${KEPT} is not null`))
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Until this transaction ends. @returns false where it was used meanwhile, or the account set something at it. */
+export async function holdUnused(db: Database, of: Strangers, { id, untried_since }: Untried): Promise<boolean> {
+  const held = untried(db, of).where("id", "=", id).where("untried_since", "=", untried_since);
+  return (await held.forUpdate().execute()).length === 1;
+}
+
+/** Of a stranger's client. */
 export async function updateTried(
   db: Database,
   { account_id, id }: Pick<Client, "account_id" | "id">,
-  before: Instant,
   now: Instant,
 ): Promise<void> {
   await db
@@ -87,6 +88,6 @@ export async function updateTried(
     .set({ untried_since: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
-    .where("untried_since", "<", before)
+    .where("untried_since", "<", now)
     .execute();
 }

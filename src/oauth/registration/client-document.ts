@@ -15,7 +15,7 @@ import { checkSameSector } from "./check-sector.ts";
 import { ClientMetadata, emptyLeftOut, leftToIt, settingsOfStranger } from "./client-metadata.ts";
 import { KEPT } from "./registration.ts";
 import { inRegistrationTerms } from "./registration-terms.ts";
-import type { MakeRoom } from "./room.ts";
+import { ANY_ROOM, type MakeRoom, type Room } from "./room.ts";
 import { selectRegistration, upsertRegistration } from "./store.ts";
 
 /** Bytes. */
@@ -55,8 +55,8 @@ export async function isFresh({ storage }: Directory, client: Client): Promise<b
 }
 
 /**
- * A client as its document describes it now; `makeRoom` for one that is not known yet. Many at once ask its address once, also who comes when it has just been
- * read, and a moment after it failed nobody asks again.
+ * A client as its document describes it now; `room` for one that is not known yet. Many at once ask its address once, also
+ * who comes when it has just been read, and a moment after it failed nobody asks again.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri, client_unreachable.
  */
@@ -64,14 +64,13 @@ export async function readAnew(
   oauth: Asking,
   account_id: string,
   client_id: string,
-  makeRoom?: MakeRoom,
+  room = ANY_ROOM,
 ): Promise<Client | undefined> {
   const { directory, documents } = oauth;
   const renewal = await documents.renewed.get(cacheKey(account_id, client_id), async () => {
     try {
       const known = await lookUpClient(directory, account_id, client_id);
-      if (!known || !(await isFresh(directory, known)))
-        await readDocument(oauth, account_id, client_id, known, makeRoom);
+      if (!known || !(await isFresh(directory, known))) await readDocument(oauth, account_id, client_id, known, room);
       return undefined;
     } catch (failure) {
       if (!isMisdescribed(failure)) throw failure;
@@ -87,7 +86,7 @@ async function readDocument(
   account_id: string,
   client_id: string,
   known: Client | undefined,
-  makeRoom: MakeRoom | undefined,
+  room: Room,
 ): Promise<void> {
   const { directory } = oauth;
   const { storage } = directory;
@@ -98,12 +97,15 @@ async function readDocument(
   const note = ({ db }: Transaction, id: string) =>
     upsertRegistration(db, { account_id, client_id: id, token_digest: null, ...times });
   if (!known) {
-    const within = async (tx: Transaction, id: string) => {
-      await makeRoom?.(tx);
-      await note(tx, id);
+    const input = { client_id, name, settings, origin: "metadata" as const, untried: true };
+    const create = (makeRoom: MakeRoom) => {
+      const within = async (tx: Transaction, id: string) => {
+        await makeRoom(tx);
+        await note(tx, id);
+      };
+      return createDocumentClient(directory, account_id, { ...input, within }, actor);
     };
-    const input = { client_id, name, settings, origin: "metadata" as const, untried: true, within };
-    return inRegistrationTerms(() => createDocumentClient(directory, account_id, input, actor));
+    return inRegistrationTerms(() => room(create));
   }
   const describedBy = (held: Client) => {
     const change = leftToIt(held, name, settings);

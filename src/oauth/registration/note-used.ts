@@ -1,6 +1,6 @@
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { noteTried, waitsLong } from "../../directory/clients/untried.ts";
+import { noteTried } from "../../directory/clients/untried.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { spendBudgets } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
@@ -21,16 +21,15 @@ export async function noteUsed({ storage }: Directory, { account_id, id, origin 
     if (!registration || registration.used_at >= before) return;
     await storage.write(async (tx) => {
       // The client before its registration, as where it gives way.
-      // From now, however lately: the next use is noted in half an hour at the earliest.
-      await noteTried(tx, { account_id, id }, now, now);
+      await noteTried(tx, { account_id, id }, now);
       await updateUsedAt(tx.db, registration, before, now);
     });
   } catch {}
 }
 
 /**
- * Somebody opens a login at a client: a stranger's does not give way under their hands. Counted as new clients are, or
- * logins that nobody means would keep others out more cheaply than those do; what is not noted goes on all the same.
+ * Somebody opens a login at a client: of strangers' others give way before it. Counted as new clients are, or logins that
+ * nobody means would push others out more cheaply than those do; what is not noted goes on all the same.
  */
 export async function noteLogin(
   directory: Directory,
@@ -40,7 +39,7 @@ export async function noteLogin(
   const { storage, master_keys } = directory;
   const now = storage.now();
   const client = await lookUpClient(directory, account_id, id);
-  if (!client || !waitsLong(client, now)) return;
+  if (!client?.untried_since || client.untried_since >= instant(now - NOTED_EVERY)) return;
   const charges = sourceCharges(master_keys, account_id, source, ["client_login_source", "client_login_site"]);
   try {
     await spendBudgets(storage, charges, now);

@@ -14,7 +14,7 @@ import { checkSector } from "./check-sector.ts";
 import { type ClientMetadata, settingsOf, settingsOfStranger, withoutSecret } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
 import { inRegistrationTerms } from "./registration-terms.ts";
-import { findRoom } from "./room.ts";
+import { ANY_ROOM, findRoom, type MakeRoom } from "./room.ts";
 import { upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
@@ -49,17 +49,20 @@ export async function registerClient(
   });
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.documents, settings);
-  const makeRoom = allowed ? undefined : await findRoom(directory, account_id, "dynamic");
+  const room = allowed ? ANY_ROOM : await findRoom(directory, account_id, "dynamic");
   const registration_access_token = secret(base64url(randomBytes(32)));
   const now = storage.now();
   const times = { fresh_until: null, used_at: instant(now), expires_at: instant(now + KEPT) };
   const row = { account_id, token_digest: tokenDigest(registration_access_token), ...times };
-  const within = async (tx: Transaction, client_id: string) => {
-    await makeRoom?.(tx);
-    await upsertRegistration(tx.db, { ...row, client_id });
+  const input = { name: metadata.client_name, settings, origin: "dynamic" as const, untried: !allowed };
+  const create = (makeRoom: MakeRoom) => {
+    const within = async (tx: Transaction, client_id: string) => {
+      await makeRoom(tx);
+      await upsertRegistration(tx.db, { ...row, client_id });
+    };
+    return createClient(directory, account_id, { ...input, within }, actor);
   };
-  const input = { name: metadata.client_name, settings, origin: "dynamic" as const, untried: !allowed, within };
-  const created = await inRegistrationTerms(() => createClient(directory, account_id, input, actor));
+  const created = await inRegistrationTerms(() => room(create));
   return { ...created, registration_access_token };
 }
 

@@ -5,7 +5,7 @@
  *
  * In: client metadata. Out: a client like any other, whose `origin` says where it came from: it may ask people for what the
  * account's public_client_grants allow, always with consent, and it goes when nobody uses it for a month; one of a stranger
- * earlier, where another needs its room and no person has it among what they agreed to last, or nobody has used it for a week.
+ * earlier, where the account is full of them (`directory/clients/untried.ts`).
  */
 import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
@@ -23,10 +23,7 @@ export interface Registration {
   readonly expires_at: Instant;
 }
 
-/**
- * So often use is noted, so that no client that is used gives way, which takes an hour (`directory/clients/untried.ts`);
- * milliseconds.
- */
+/** So often use is noted; milliseconds. */
 export const NOTED_EVERY = 1_800_000;
 
 /** A client is kept so long after its use was noted, and so for thirty days after it was last used; milliseconds. */
