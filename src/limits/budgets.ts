@@ -239,6 +239,8 @@ export interface BudgetRefusal {
   readonly retry_after: number;
   /** None of them has refused another in its window before. */
   readonly first: boolean;
+  /** Which of them they are. */
+  readonly by: readonly BudgetName[];
 }
 
 export function limitOf(charge: Charge): number {

@@ -118,11 +118,23 @@ describeOnBothEngines("limits", (engine) => {
     expect(await take([own, wide, [here, there]])).toBeUndefined();
     expect(await take([own, wide, [here, there]])).toBeUndefined();
     expect(await countsOf(all)).toEqual([2, 2, 2, 4]);
-    expect(await take([own, wide, [here, there]], NOW + MINUTE)).toEqual({ retry_after: 14 * 60, first: true });
-    expect(await take([own, wide, [here, there]], NOW + MINUTE)).toEqual({ retry_after: 14 * 60, first: false });
+    expect(await take([own, wide, [here, there]], NOW + MINUTE)).toEqual({
+      retry_after: 14 * 60,
+      first: true,
+      by: ["send_identifier_source"],
+    });
+    expect(await take([own, wide, [here, there]], NOW + MINUTE)).toEqual({
+      retry_after: 14 * 60,
+      first: false,
+      by: ["send_identifier_source"],
+    });
     expect(await countsOf(all), "with one that says it was").toEqual([3, 2, 2, 4]);
     const next = send(`${by} next`);
-    expect(await take([next, wide, [here, there]])).toEqual({ retry_after: 900, first: true });
+    expect(await take([next, wide, [here, there]])).toEqual({
+      retry_after: 900,
+      first: true,
+      by: ["send_identifier_source"],
+    });
     expect(await countsOf([next, ...all]), "what was there when it looked").toEqual([0, 3, 2, 2, 6]);
   });
 

@@ -95,7 +95,8 @@ function refusalOf(charges: readonly Charge[], taken: readonly Taken[], beyond: 
   const retry_after = longestWait(taken);
   if (retry_after === undefined) return undefined;
   const first = !charges.some((charge, place) => isBeyond(charge, taken[place], beyond));
-  return { retry_after, first };
+  const refusing = charges.filter((_, place) => taken[place]?.allowed === false);
+  return { retry_after, first, by: refusing.map(({ budget }) => budget) };
 }
 
 /** What somebody has done too often. */

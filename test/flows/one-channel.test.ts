@@ -18,6 +18,7 @@ import {
 import { addPerson, oneTimePassword, token } from "../support/people.ts";
 import { code } from "../support/replies.ts";
 import { openSurfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
 
 type Channel = "sms" | "email";
 const both_ways = [
@@ -88,7 +89,11 @@ describeOnBothEngines("one channel", (engine) => {
 
   it("takes no third code that goes by two: who asks again then gets the newer of them", async () => {
     const who = await person();
-    for (const _ of ["first", "second"]) await ask("sms", who, await ask("email", who));
+    const pause = () => letPass(latchkey, "verification_codes", tenant.account_id, 30, ["last_sent_at"]);
+    for (const _ of ["first", "second"]) {
+      await ask("sms", who, await ask("email", who));
+      await pause();
+    }
     await ask("email", who);
     const { storage } = latchkey.server.core;
     const codes = storage.read.selectFrom("verification_codes").select("connections").where("user_id", "=", who.id);

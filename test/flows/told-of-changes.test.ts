@@ -153,6 +153,7 @@ describeOnBothEngines("a change of how somebody logs in", (engine) => {
     const sms = await until("a binding code", () => textsTo(number)[0]);
     const binding_code = /\d{6}/.exec(sms)?.[0];
     ({ access_token } = (await token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code })).body);
+    expect((await mine("PUT", "/mfa/sms", { enabled: true, phone_number: number })).status, "as it is").toBe(201);
     expect((await mine("PUT", "/mfa/sms", { enabled: false })).status).toBe(201);
     expect((await heard(me.email, 5)).at(-1)).toContain(SAID.removed);
     expect(await notices(tenant.account_id), "each once").toBe(5);

@@ -93,9 +93,10 @@ export async function enableSms(
   const at = instant(now);
   await storage.write(async (tx) => {
     await holdByLogin(tx, owner, login);
+    const before = enabledOf(await selectFactors(tx.db, owner.account_id, owner.user_id), "sms");
     await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
     await noteFactors(tx, owner);
-    await tellOfChange(tx, account, owner.user_id, ["factor_added"], now);
+    if (before?.target !== phone_number) await tellOfChange(tx, account, owner.user_id, ["factor_added"], now);
     await record(tx, owner, "sms", true, at, actor);
     await endLogins(tx);
   });
@@ -159,7 +160,7 @@ export async function enableTotp(
     if (!spent) throw refuseField("otp", "wrong", "is not the current password");
     await upsertFactor(tx.db, { ...row, enabled_at: row.enabled_at ?? at, last_step: step, updated_at: at });
     await noteFactors(tx, owner);
-    await tellOfChange(tx, account, owner.user_id, ["factor_added"], now);
+    if (row.enabled_at === null) await tellOfChange(tx, account, owner.user_id, ["factor_added"], now);
     await record(tx, owner, "totp", true, at, actor);
     await endLogins(tx);
   });

@@ -119,7 +119,7 @@ describeOnBothEngines("the code that is sent", (engine) => {
       "sent a moment ago",
       5,
     ]);
-    expect([await told(532, d), (await codes(who)).length]).toEqual(["sent", 5]);
+    expect([await told(531, d), (await codes(who)).length]).toEqual(["sent", 5]);
   });
 
   it("is of the format that its client has now, and lives", async () => {

@@ -50,8 +50,9 @@ export async function deliverCode(
   const open = live.filter((code) => becameOf(code, closed) === "open");
   const pending = open.find((code) => code === begun) ?? findPending(open, request, format);
   const signup = begun ? begun.signup === 1 : login.signup;
-  const code = pending ?? (await newCode(tx, directory, request, { ...login, signup }, format));
-  if (open.some((one) => sentJustNow(one, connection.name, now))) return { code, withheld: "sent a moment ago" };
+  const paused = open.some((one) => sentJustNow(one, connection.name, now));
+  const code = pending ?? (await newCode(tx, directory, request, { ...login, signup }, format, paused));
+  if (paused) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
   const standing = login.user_id === null ? "new" : request.own === null ? "known" : "own";
   const recipient = { strategy: connection.strategy, to, country: login.country, standing } as const;
@@ -110,6 +111,7 @@ async function newCode(
   { account, client, connection, actor, now }: SendRequest,
   login: Login,
   format: CodeFormat,
+  paused: boolean,
 ): Promise<CodeRow> {
   const by_email = connection.strategy === "email";
   const { row } = await issueCode(tx.db, directory, {
@@ -124,6 +126,7 @@ async function newCode(
     email: by_email ? login.email : null,
     phone_number: by_email ? null : login.phone_number,
     created_by: actor,
+    last_sent_at: paused ? null : instant(now),
     now,
   });
   return row;

@@ -5,7 +5,7 @@ import { GUESSES_PER_CODE } from "../../limits/budgets.ts";
 import { peekBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { type Database, instant } from "../../storage/storage.ts";
+import { type Database, type Instant, instant } from "../../storage/storage.ts";
 import {
   type CodeFormat,
   codeDigest,
@@ -31,6 +31,8 @@ export interface NewCode {
   readonly email: string | null;
   readonly phone_number: string | null;
   readonly created_by: string;
+  /** null: it goes to nobody yet. */
+  readonly last_sent_at: Instant | null;
   readonly now: number;
 }
 
@@ -73,7 +75,7 @@ export async function issueCode(db: Database, { master_keys }: Directory, input:
     created_at: instant(now),
     created_by: input.created_by,
     expires_at: instant(now + settings.code_lifetime * 1000),
-    last_sent_at: input.connection === null ? null : instant(now),
+    last_sent_at: input.last_sent_at,
     spent_at: null,
     redeemed_by: null,
   };

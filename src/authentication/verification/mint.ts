@@ -65,6 +65,7 @@ async function mintIn(tx: Transaction, directory: Directory, request: MintReques
     email: null,
     phone_number: null,
     created_by: actor,
+    last_sent_at: null,
     now,
   });
   const about = { client_id: client.id, format, code_id: issued.row.id, ...(reason ? { reason } : {}) };

@@ -4,6 +4,7 @@ import { pageHost } from "../../directory/grants/audience.ts";
 import { spokenOf } from "../../http/languages.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
+import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { enqueueMessage, noCode, senderOf } from "../messages/enqueue-message.ts";
 import { recipientOf } from "../messages/recipient.ts";
@@ -63,6 +64,7 @@ export async function sendClosingNotice({ directory, nudge }: Authentication, cl
       email: strategy === "email" ? to : null,
       phone_number: strategy === "sms" ? to : null,
       created_by: actor,
+      last_sent_at: instant(now),
       now,
     };
     await enqueueMessage(tx, {

@@ -20,7 +20,7 @@ export interface ChargedSend {
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
  * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend,
- * nor use up what a client may send of them; what those do not cover shares the common ones. A login whose code was closed gets the
+ * nor use up what a client may send of them; after those it shares the common ones. A login whose code was closed gets the
  * longer one beyond what the identifier may get: whoever used that up may have closed it too. What its source may not send any
  * more, or the identifier not get, takes nothing of what others share: that would be used up by refusals.
  *
@@ -43,8 +43,8 @@ export async function chargeSend(directory: Directory, request: SendRequest, log
     const once_in: Charge = { ...pause, limit: OWN_IN_PAUSE };
     const mine: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}`, once_in };
     const of_client: Charge = { ...ofClient(account, `own ${client.id}`), once_in };
-    const beyond = await takeBudgets(storage, [once_in, mine, of_client], now);
-    if (!beyond) return { own: true, refused: undefined };
+    const refused = await takeBudgets(storage, [once_in, mine, of_client], now);
+    if (!refused || refused.by.every((budget) => budget === "send_client")) return { own: true, refused };
   }
   const common = { identifier: in_place_of_closed && resumed ? null : identifier, source, client_id: client.id };
   return { own: false, refused: await takeBudgets(storage, commonSteps(directory, account, common, { pause }), now) };
