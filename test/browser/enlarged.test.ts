@@ -163,9 +163,9 @@ describe.skipIf(!executablePath)("in Chromium", () => {
       const paper = () => page.evaluate<string>("getComputedStyle(document.documentElement).backgroundColor");
       expect(await paper()).toBe("rgb(28, 32, 34)");
       await page.emulateMedia({ colorScheme: "light" });
-      expect(await paper()).not.toBe("rgb(28, 32, 34)");
+      await expect.poll(paper).not.toBe("rgb(28, 32, 34)");
       await page.emulateMedia({ colorScheme: "dark" });
-      expect(await paper()).toBe("rgb(28, 32, 34)");
+      await expect.poll(paper).toBe("rgb(28, 32, 34)");
       expect(errors).toEqual([]);
       await page.close();
     },
