@@ -1,5 +1,6 @@
 import { readAccounts } from "../directory/accounts/find-account.ts";
 import { accountElsewhere, listLostGrants } from "../directory/grants/lost-grants.ts";
+import { oneSpelling } from "../http/one-spelling.ts";
 import { audiencesOfLogins } from "../oauth/refresh/find-family.ts";
 import { USERINFO } from "../oauth/scopes.ts";
 import { slices } from "../storage/pages.ts";
@@ -56,6 +57,8 @@ export async function formerAddresses(storage: Storage, public_url: string): Pro
 }
 
 function lineOf(account_id: string, { names, api_audiences, grants, logins }: Lost): string {
-  const remedy = `latchkey account set ${account_id} 'api_audiences=${JSON.stringify([...api_audiences, ...names]).replaceAll("'", "'\\''")}'`;
+  // No setting names an API twice, though one that is there already may.
+  const all = new Map([...api_audiences, ...names].map((name) => [oneSpelling(name), name]));
+  const remedy = `latchkey account set ${account_id} 'api_audiences=${JSON.stringify([...all.values()]).replaceAll("'", "'\\''")}'`;
   return `${grants} grant(s) and ${logins} login(s) of ${account_id} are for ${[...names].join(", ")}. If that was this server, and no other is there by now (tokens for it would be good here), run: ${remedy}`;
 }
